@@ -77,8 +77,8 @@ else
 	@$(BIN)/python -m bench.chart bench.json docs/bench.svg
 endif
 
-bench-rivals: $(VENV)/.installed  ## fetch the servers that the bench measures against into .rivals (from the Python and Debian archives)
-	@$(BIN)/python -m bench.fetch
+bench-rivals: $(VENV)/.installed  ## fetch what the bench measures against into .rivals (from the Python and Debian archives), and measure direct messages
+	@$(BIN)/python -m bench.fetch; fetched=$$?; $(BIN)/python -m bench --only R1 && exit $$fetched
 
 bench-growth: $(VENV)/.tested  ## how cost grows with people online, alone and on three nodes, and how large a machine a registry needs
 	@$(BIN)/python -m bench.sizing --into docs/howto/registry.md; sized=$$?; \

@@ -18,9 +18,11 @@ from bench import (
     mail,
     nodeloss,
     nodes,
+    others,
     past,
     presence,
     size,
+    slow,
 )
 from bench.document import put_section
 from bench.figures import Figure, Run, save
@@ -34,6 +36,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "D3": direct.d3,
     "D4": direct.d4,
     "D5": frugal.d5,
+    "R1": others.r1,
     "F1": fanout.f1,
     "F2": fanout.f2,
     "M1": mail.m1,
@@ -45,6 +48,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "S1": size.s1,
     "S2": size.s2,
     "S3": size.s3,
+    "L1": slow.l1,
     "I1": frugal.i1,
     "H1": past.h1,
     "P1": past.p1,

@@ -189,6 +189,17 @@ class Crowd:
                 raise Failed(self._state(f"tables were not complete within {_PATIENCE:.0f} s"))
             self.turn(0.05)
 
+    def part(self, leaving: Sequence[Member]) -> None:
+        """End the links of these members, who have no part in the crowd from now on."""
+        for member in leaving:
+            assert member.link is not None
+            self._poll.unregister(member.link)
+            member.link.close()
+            for around in self._members_at.values():
+                if member in around:
+                    around.remove(member)
+        self.members[:] = [member for member in self.members if member not in leaving]
+
     def _state(self, problem: str) -> str:
         members = self.members
         facts = {

@@ -13,7 +13,7 @@ from bench.figures import HIGHER, LOWER, Figure, middle
 from bench.machine import Failed, Process, built, free_port, said, scratch
 from bench.measures import Plan, Side
 from bench.node import TEXT_SIZE
-from bench.registry import RegistryProcess
+from bench.registry import RegistryProcess, Server
 from bench.rivals import Absent, ngircd, room_of
 
 LOSS, HEAVY_LOSS = 0.05, 0.30
@@ -148,7 +148,9 @@ def pairs(
         for number in range(count):
             names = (f"bob{number}", f"alice{number}")
             nodes = [
-                stack.enter_context(node(name, registry.port, folder, seed, core, loop))
+                stack.enter_context(
+                    node(name, ("127.0.0.1", registry.port), folder, str(seed), loop, core=core)
+                )
                 for name, seed, core in zip(names, seeds, (THERE, HERE), strict=True)
             ]
             for one in nodes:
@@ -159,10 +161,13 @@ def pairs(
         yield found
 
 
-def node(name: str, port: int, folder: Path, seed: int, core: int, loop: str = "") -> Process:
-    """One end."""
-    words = [sys.executable, "-m", "bench.node", name, str(port), str(folder / name), str(seed)]
-    return Process([*words, loop] if loop else words, core=core)
+def node(
+    name: str, registry: Server, folder: Path, *words: str, core: int | None = None
+) -> Process:
+    """One end. `words`: the last ones of its command line."""
+    host, port = registry
+    command = [sys.executable, "-m", "bench.node", name, f"{host}:{port}", str(folder / name)]
+    return Process([*command, *filter(None, words)], core=core)
 
 
 @contextmanager
@@ -237,8 +242,6 @@ def d1(plan: Plan) -> Iterator[Figure]:
         what="one message, acknowledged, CPU at both ends",
         unit="us",
         ours=cost,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=200.0,
     )
@@ -292,8 +295,6 @@ def _one_pair(plan: Plan) -> Iterator[Figure]:
             what=what,
             unit="us",
             ours=found,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
             note=f"C: {min(c_cost):.1f} us",
@@ -330,8 +331,6 @@ def _many_pairs(plan: Plan) -> Iterator[Figure]:
         what=f"{what}, CPU a message, both ends",
         unit="us",
         ours=cost,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=12.0,
     )
@@ -389,8 +388,6 @@ def d3(plan: Plan) -> Iterator[Figure]:
         what=f"{count:,} shown, 30 % lost each way",
         unit="s",
         ours=worst,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=20.0,
         note=f"{detours} messages in all went through the server",
@@ -439,8 +436,6 @@ def d4(plan: Plan) -> Iterator[Figure]:
         what="CPU a MB, both ends",
         unit="ms",
         ours=cost,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=40.0,
         note=f"C: {min(c_cost):.1f} ms",

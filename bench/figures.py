@@ -22,8 +22,8 @@ class Figure(msgspec.Struct, kw_only=True):
     what: str
     unit: str
     ours: list[float]
-    against: str
-    theirs: list[float]
+    against: str = ""
+    theirs: list[float] = []
     sense: str
     bound: float
     note: str = ""

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from bench.direct import Pair, pair, ready, wait_until_indexed
 from bench.figures import LOWER, Figure
-from bench.machine import CHECKOUT, Failed, free_port, scratch
+from bench.machine import CHECKOUT, Failed, free_port, processor_time, scratch
 from bench.measures import Plan
 from bench.registry import RegistryProcess
 from bench.size import user_environment
@@ -67,11 +67,11 @@ def usage_of(*pids: int) -> Usage:
     totals = [0.0, 0.0, 0.0, 0.0]
     for pid in pids:
         process = Path(f"/proc/{pid}")
+        totals[0] += processor_time(pid)
         io = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
         totals[1] += int(io["write_bytes"])
         totals[2] += int(io["syscw"])
         for task in (process / "task").iterdir():
-            totals[0] += int((task / "schedstat").read_text().split()[0]) / 1e9
             for line in (task / "status").read_text().splitlines():
                 if line.startswith("voluntary_ctxt_switches"):
                     totals[3] += int(line.split()[1])
@@ -109,8 +109,6 @@ def d5(plan: Plan) -> Iterator[Figure]:
             what=f"{what}: {name}",
             unit=unit,
             ours=values,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
         )
@@ -150,8 +148,6 @@ def i1(plan: Plan) -> Iterator[Figure]:
                     what=f"{face}, idle for {span:.0f} s: {name}",
                     unit=unit,
                     ours=[value],
-                    against="(a number)",
-                    theirs=[],
                     sense=LOWER,
                     bound=bound,
                 )

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +29,8 @@ CHECKOUT: Final = Path(__file__).parents[1]
 _LIMITS: Final = Path(__file__).parent / "limits"
 _PROCESSOR_SECONDS: Final = 400
 _PR_SET_PDEATHSIG: Final = 1
-_TICK: Final = os.sysconf("SC_CLK_TCK")
+_CLOCK_OF_PROCESS: Final = 2
+"""Linux's name for the clock of all threads of a process, beside its id (`clock_getcpuclockid`)."""
 _libc: Final = ctypes.CDLL(None)
 
 
@@ -52,9 +54,9 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def built(name: str) -> Path:
-    """The program `limits/<name>.c`, compiled when its source is newer than what was built
-    before."""
+def built(name: str, *flags: str | Path) -> Path:
+    """The program `limits/<name>.c`, compiled when its source is newer than what was built before.
+    `flags`: for the compiler, after the source."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise Failed("no C compiler on the PATH")
@@ -64,7 +66,7 @@ def built(name: str) -> Path:
     if not program.exists():
         fresh = program.with_suffix(f".{os.getpid()}")
         done = subprocess.run(
-            [compiler, "-O2", "-o", str(fresh), str(sources[-1])],
+            [compiler, "-O2", "-o", str(fresh), str(sources[-1]), *map(str, flags)],
             capture_output=True,
             text=True,
             check=False,
@@ -103,6 +105,11 @@ def _bounded(core: int | None) -> None:
         os.sched_setaffinity(0, {cores[core % len(cores)]})
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS))
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has had, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | _CLOCK_OF_PROCESS)
 
 
 class Process:
@@ -177,17 +184,8 @@ class Process:
         return self.told()
 
     def cpu(self) -> float:
-        """Seconds of processor time that all its threads have had, to the nanosecond where the
-        kernel counts so."""
-        try:
-            tasks = Path(f"/proc/{self.pid}/task").iterdir()
-            spent = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-        except (OSError, ValueError, IndexError):
-            spent = 0.0
-        if spent:
-            return spent
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        """Seconds of processor time that all its threads have had, those that ended included."""
+        return processor_time(self.pid)
 
     def memory(self) -> int:
         """Bytes resident."""
@@ -218,9 +216,11 @@ class Process:
         self._complaints.close()
 
 
-def said(command: Sequence[str | Path], *, core: int | None = None) -> Any:
+def said(
+    command: Sequence[str | Path], *, env: dict[str, str] | None = None, core: int | None = None
+) -> Any:
     """Run a program to its end; the JSON that it prints."""
-    with Process(command, core=core) as process:
+    with Process(command, env=env, core=core) as process:
         return process.told()
 
 

@@ -230,8 +230,6 @@ def m1(plan: Plan) -> Iterator[Figure]:
         what=f"letters saved, {SENDERS} senders at once, CPU a letter",
         unit="us",
         ours=ours.costs,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=30.0,
         note=f"Redis: {middle(rival.costs):.1f} us",

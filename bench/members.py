@@ -91,6 +91,12 @@ class Member:
         self._reader = FrameReader()
         self._reader.largest = LINK_FRAME_MAX
 
+    def again(self) -> "Member":
+        """Return the next run of this program, which has kept the table."""
+        fresh = Member(self.index, counter=self.card.counter + 1)
+        fresh.version = self.version
+        return fresh
+
     # --- coming in
 
     def hello(self) -> bytes:

@@ -1,6 +1,8 @@
 """One end of a direct conversation under measurement: the SDK's `Peer` in a process of its own.
 
-python -m bench.node NAME REGISTRY-PORT FOLDER LOSS-SEED [uvloop]
+python -m bench.node NAME REGISTRY-ADDRESS FOLDER LOSS-SEED [uvloop] [early]
+
+`early`: it takes orders before it has the table.
 
 Told by lines of JSON on standard input, answers by one line each:
 
@@ -9,6 +11,7 @@ Told by lines of JSON on standard input, answers by one line each:
         texts of S bytes; at most W unsettled, 0: as many as there are
     {"do": "talk", "to": NAME, "count": N, "every": S}   sentences, S seconds apart
     {"do": "expect", "count": N}   "ready"; when N texts were shown, what came of them
+    {"do": "come in", "to": NAME}  a text at once; how long it and the table took from now on
     {"do": "lose", "share": S}     from now on, this share of the datagrams to us is lost
 
 Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
@@ -126,6 +129,8 @@ class Node:
             case "talk":
                 await self._talk(order["to"], order["count"], order["every"])
                 tell({})
+            case "come in":
+                tell(await self._come_in(order["to"]))
             case "expect":
                 await self._expect(order["count"])
             case "lose":
@@ -156,6 +161,21 @@ class Node:
             receipt = await self._me.send(to, sentence_of(index))
             await receipt.settled()
             check(receipt)
+
+    async def _come_in(self, to: str) -> dict[str, float]:
+        """Wait for the table, and send a message meanwhile."""
+        began = time.monotonic()
+
+        async def said() -> float:
+            await (await self._me.send(to, "hi")).settled()
+            return time.monotonic() - began
+
+        async def ready() -> float:
+            await self._me.ready()
+            return time.monotonic() - began
+
+        settled, complete = await asyncio.gather(said(), ready())
+        return {"settled": settled, "complete": complete}
 
     async def _stream(
         self, to: str, count: int, window: int, size: int, *, takes_detours: bool
@@ -217,28 +237,33 @@ def tell(answer: object) -> None:
     print(json.dumps(answer), flush=True)
 
 
-async def run(name: str, port: int, folder: Path) -> None:
-    """Run until standard input ends."""
+async def run(name: str, registry: Address, folder: Path, *, is_early: bool) -> None:
+    """Run until standard input ends. `is_early`: take orders before the table is here."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with Peer(
-        name, ("127.0.0.1", port), home=folder, machine=Machine(endpoint=LossyEndpoint)
-    ) as me:
+    me = Peer(name, registry, home=folder, machine=Machine(endpoint=LossyEndpoint))
+    await me.open()
+    try:
+        if not is_early:
+            await me.ready()
         node = Node(me)
         watching = asyncio.create_task(node.watch())
         tell("ready")
         while line := await reader.readline():
             await node.obey(json.loads(line))
         watching.cancel()
+    finally:
+        await me.close()
 
 
 def main() -> None:
     """Run the command line."""
-    name, port, folder, seed, *rest = sys.argv[1:]
+    name, registry, folder, seed, *rest = sys.argv[1:]
+    host, _, port = registry.rpartition(":")
     LossyEndpoint.loss = Loss(int(seed))
-    what = run(name, int(port), Path(folder))
-    if rest == ["uvloop"]:
+    what = run(name, Address(host, int(port)), Path(folder), is_early="early" in rest)
+    if "uvloop" in rest:
         import uvloop
 
         uvloop.run(what)

@@ -358,8 +358,6 @@ class _Loss:
             what=f"{NODES} nodes with {AT_EACH} people each, {self._what} killed: the last one has a link elsewhere",
             unit="s",
             ours=self.slowest,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=WITHIN,
         )

@@ -74,8 +74,6 @@ def h1(plan: Plan) -> Iterator[Figure]:
         what=f"the first search, none of {len(texts):,} in the index",
         unit="ms",
         ours=first,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=100.0,
     )
@@ -96,8 +94,6 @@ def p1(plan: Plan) -> Iterator[Figure]:
             what=f"{what}, {len(texts):,} lines",
             unit="ms",
             ours=milliseconds,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=20.0
             if "search" in what or "all" in what

@@ -241,8 +241,6 @@ def t1(plan: Plan) -> Iterator[Figure]:
         what="longest wait for an answer meanwhile",
         unit="ms",
         ours=[busy for _, busy in waits],
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=5.0,
         note=f"without a broadcast: {calm:.1f} ms",
@@ -257,8 +255,6 @@ def t1(plan: Plan) -> Iterator[Figure]:
             what=f"{what}: {about}",
             unit=unit,
             ours=found,
-            against="(a number)",
-            theirs=[],
             sense=LOWER,
             bound=bound,
         )

@@ -1,8 +1,10 @@
 """The table of results that a run prints."""
 
-from bench.figures import LOWER, Figure, Run, middle, short
+from collections.abc import Sequence
 
-_HEAD = ("goal", "what", "ours", "limit or rival", "ratio", "spread", "goal", "verdict")
+from bench.figures import Figure, Run, middle, short
+
+_HEAD = ("", "what", "ours", "limit or rival", "ratio", "goal", "missed by")
 
 
 def table(run: Run) -> str:
@@ -18,30 +20,24 @@ def table(run: Run) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    ratios = figure.ratios
-    against = (
-        f"{figure.against} {short(middle(figure.theirs))}" if figure.theirs else figure.against
-    )
+    ours, spread = f"{short(middle(figure.ours))} {figure.unit}", _spread(figure.ratios)
+    against = ratio = ""
+    if figure.theirs:
+        against = f"{figure.against} {short(middle(figure.theirs))}"
+        ratio = f"{short(figure.ratio)} ({spread})"
     return (
         figure.goal,
         figure.what,
-        f"{short(middle(figure.ours))} {figure.unit}",
+        ours if figure.theirs else f"{ours} ({spread})",
         against,
-        short(figure.ratio) + (" x" if figure.theirs else ""),
-        f"{short(min(ratios))} .. {short(max(ratios))}",
+        ratio,
         f"{figure.sense} {short(figure.bound)}",
-        verdict(figure),
+        "" if figure.holds else f"{short(1 / figure.margin)} x",
     )
 
 
-def verdict(figure: Figure) -> str:
-    """Return whether the goal holds, or by how much not."""
-    if figure.holds:
-        return "holds"
-    wanted = 1 / figure.margin
-    if figure.sense == LOWER:
-        return f"falls short: {short(wanted)} x too much"
-    return f"falls short: needs {short(wanted)} x"
+def _spread(values: Sequence[float]) -> str:
+    return "-".join(short(value).replace(" ", "") for value in (min(values), max(values)))
 
 
 def sides(run: Run) -> str:

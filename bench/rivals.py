@@ -50,13 +50,17 @@ def program_of(name: str) -> str | None:
 def _found(program: str, package: str) -> str:
     found = program_of(program)
     if found is None:
-        raise Absent(
-            f"{program} is not installed (`make bench-rivals` fetches it; Debian: {package}); skipped"
-        )
+        raise _absent(program, package)
     return found
 
 
-def _libraries() -> dict[str, str]:
+def _absent(what: str, package: str) -> Absent:
+    return Absent(
+        f"{what} is not installed (`make bench-rivals` fetches it; Debian: {package}); skipped"
+    )
+
+
+def libraries() -> dict[str, str]:
     """The environment in which fetched programs find the libraries that were fetched with them."""
     folders = [path for path in FETCHED.glob("debian/usr/lib/*-linux-*") if path.is_dir()]
     return {"LD_LIBRARY_PATH": os.pathsep.join(map(str, folders))} if folders else {}
@@ -66,7 +70,7 @@ def _libraries() -> dict[str, str]:
 def _running(
     name: str, protocol: str, command: list[str | Path], port: int, core: int | None = None
 ) -> Iterator[Rival]:
-    with Process(command, env=_libraries(), quiet=True, core=core) as process:
+    with Process(command, env=libraries(), quiet=True, core=core) as process:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -138,10 +142,22 @@ def mosquitto() -> Iterator[Rival]:
         settings = folder / "mosquitto.conf"
         settings.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 0\n"
+            f"max_inflight_messages 0\n"
             f"persistence false\nuser {_user()}\n"
         )
         with _running("mosquitto", "mqtt", [program, "-c", settings], port) as rival:
             yield rival
+
+
+def toxcore() -> Path:
+    """The load program of c-toxcore, which has no server."""
+    for system in (FETCHED / "debian/usr", Path("/usr")):
+        found = [*system.glob("lib/*-linux-*/libtoxcore.so")]
+        if found and (system / "include/tox/tox.h").exists():
+            # The libraries that this one needs are found when the program runs.
+            lazily = "-Wl,--unresolved-symbols=ignore-in-shared-libs"
+            return built("tox", "-I", system / "include", found[0], lazily)
+    raise _absent("libtoxcore", "libtoxcore-dev")
 
 
 def _user() -> str:

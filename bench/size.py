@@ -48,8 +48,6 @@ def s1(plan: Plan) -> Iterator[Figure]:
         what=f"registry memory a peer, {few} to {many:,} online",
         unit="KiB",
         ours=slopes,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=8.0,
     )
@@ -99,8 +97,6 @@ def s2(plan: Plan) -> Iterator[Figure]:
         what="start to first prompt, on a terminal",
         unit="s",
         ours=on_terminal,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=0.20,
     )
@@ -138,8 +134,6 @@ def s3(plan: Plan) -> Iterator[Figure]:
         what=f"CPU of an idle peer among {online:,}",
         unit="% of a core",
         ours=shares,
-        against="(a number)",
-        theirs=[],
         sense=LOWER,
         bound=0.3,
     )

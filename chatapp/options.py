@@ -96,6 +96,10 @@ class PeerOptions(ServerOptions, frozen=True, kw_only=True):
     line: Annotated[
         bool, typer.Option("--line", help=f"Show lines and a prompt, whatever {FILE_NAME} says.")
     ] = False
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Also serve a page for a browser on this machine."),
+    ] = False
     room: Annotated[
         list[str] | None,
         typer.Option(metavar="ROOM", help="Enter this room at the start; may be given again."),

@@ -21,6 +21,7 @@ from chatapp.validation import (
     counted,
     folder_from,
     found_servers,
+    is_of_web,
     language_from,
     listed_in,
     name_from,
@@ -31,10 +32,12 @@ from chatapp.validation import (
     servers_from,
 )
 from chatapp.wire.address import Address, parse_port, parse_servers
+from chatapp.wire.errors import needs_extra
 from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
+    from chatapp.peer.faces.program import Beside
     from chatapp.registry.program.settings import Settings
 
 
@@ -188,7 +191,19 @@ def talk(
         log_level=level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
         may_show_lines=face is None,
+        beside=_page_beside() if options.web else None,
     )
+
+
+def _page_beside() -> "Beside":
+    """Return what serves a page beside a terminal. Raises Misuse where its libraries are missing."""
+    try:
+        from chatapp.peer.faces.web.members.main import page_beside
+    except ModuleNotFoundError as missing:
+        if not is_of_web(missing):
+            raise
+        raise Misuse(f"--web {needs_extra('web')}") from None
+    return page_beside
 
 
 def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ...] | None, int]:

@@ -262,3 +262,11 @@ def _path(text: str, option: str) -> Path:
         return path_of(text)
     except FileNotFoundError as error:
         raise Misuse(f'{option}: "{quoted(text)}": {error.strerror}') from None
+
+
+_LIBRARIES_OF_WEB: Final = frozenset({"h11", "jinja2", "markupsafe", "starlette", "uvicorn"})
+
+
+def is_of_web(missing: ModuleNotFoundError) -> bool:
+    """Whether a module is missing as the extra `web` is not installed."""
+    return missing.name is not None and missing.name.partition(".")[0] in _LIBRARIES_OF_WEB

@@ -217,6 +217,10 @@ TOPICS_BURST: Final = 8
 TOPICS_SPAN: Final = 5.0
 """Seconds until an identity that has used these up may set one more."""
 
+STATUS_MAX: Final = 80
+"""Characters of what a row says of its person: a line on most screens. Two such texts, at most 640
+bytes, fit one datagram with the rest of the row."""
+
 SILENCE_REPORTS_PER_SECOND: Final = 5.0
 """Reports a second, averaged, by which one member may have others probed for a sign of life. Each
 leads to at most one probe on each path, unless the other member does not answer."""
@@ -317,7 +321,8 @@ affected."""
 PROMISES_MAX: Final = 50_000
 """Answers that wait for the disk (about 1 KiB each). Beyond it, while a disk hangs, requests that
 must be stored are refused as if the disk were full: members who ask as fast as they are served
-would otherwise fill our memory."""
+would otherwise fill our memory. What the help desk tells has as many places again, so that nothing
+overtakes what was decided before."""
 
 PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of group lines that wait for the disk before the members get them."""

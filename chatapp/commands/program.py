@@ -283,5 +283,5 @@ daemon_app: Final = single_command(
     ),
     epilog="It prints one line when it is ready, and ends by SIGTERM. "
     "ChatApp -c NAME and ChatApp send attach to it.",
-    but=("client", "plain", "full", "line", "quiet", "stay"),
+    but=("client", "plain", "full", "line", "web", "quiet", "stay"),
 )

@@ -23,6 +23,7 @@ from chatapp.validation import (
     counted,
     folder_from,
     hosts_from,
+    is_of_web,
     language_from,
     listening_from,
     name_from,
@@ -39,7 +40,6 @@ _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
 _OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
-_LIBRARIES: Final = frozenset({"h11", "jinja2", "markupsafe", "starlette", "uvicorn"})
 _FAILED: Final = 1
 
 
@@ -182,7 +182,7 @@ web_app: Final = single_command(
 def _lacks(missing: ModuleNotFoundError) -> int:
     """Say which extra is not installed; raise the error again if it is about something else.
     Returns the exit status."""
-    if missing.name is None or missing.name.partition(".")[0] not in _LIBRARIES:
+    if not is_of_web(missing):
         raise missing
     print(f"ChatApp: web {needs_extra('web')}", file=sys.stderr)
     return _FAILED

@@ -232,6 +232,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     is_slow: bool = False
     """Whether they are online by a slow link: if they vanish silently, that is known minutes
     later."""
+    status: str = ""
+    """What they say of themselves, at most STATUS_MAX characters."""
+    away: str | None = None
+    """Why they do not answer now though they are online; empty: they do not say; None: they do."""
 
 
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -365,6 +369,15 @@ class Muted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     until: float = 0.0
 
 
+class StatusSet(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What others read of us from now on. `is_later`: once the registry is back. The others are as
+    in `Person`."""
+
+    status: str
+    away: str | None
+    is_later: bool = False
+
+
 class NobodyKnown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A command named somebody who is not in the table."""
 
@@ -386,6 +399,7 @@ PeopleEvent = (
     | NotTrusted
     | Ignored
     | Muted
+    | StatusSet
     | NobodyKnown
 )
 

@@ -233,6 +233,16 @@ class ReadState(Request[State], frozen=True, kw_only=True):
     """Return the state. Who gets events is told of each change."""
 
 
+class SetStatus(Request[events.StatusSet], frozen=True, kw_only=True):
+    """Say something of ourselves in our row, at most STATUS_MAX characters (a longer text is cut),
+    and whether we are away though our program runs. A new run is not away; the status stays."""
+
+    status: str | None = None
+    """None: as it is; empty: none any more."""
+    away: str | None = None
+    """Why we do not answer; may be empty. None: we do."""
+
+
 class Rename(Command, frozen=True, kw_only=True):
     """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows."""
 
@@ -395,8 +405,8 @@ class MarkRead(Request[None], frozen=True, kw_only=True):
 
 
 class KeepDraft(Command, frozen=True, kw_only=True):
-    """Keep what the user has begun to type in a conversation, for their other windows; `DraftKept`
-    follows. Empty: forget it. It is kept in memory. Raises TextTooLong, UnicodeEncodeError."""
+    """Keep what the user has begun to type in a conversation, for their other windows and the next
+    start; `DraftKept` follows. Empty: forget it. Raises TextTooLong, UnicodeEncodeError."""
 
     conversation: Conversation
     text: str
@@ -490,6 +500,7 @@ AnyRequest = (
     | ListRooms
     | ListPeople
     | ReadState
+    | SetStatus
     | Rename
     | ReleaseName
     | Leave

@@ -88,6 +88,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     rooms: tuple[RoomState, ...] = ()
     """The rooms that we are in, the one that we entered first first."""
     desk: DeskState = DeskState()
+    status: str = ""
+    """What we say of ourselves in our row."""
+    away: str | None = None
+    """Why we do not answer though our program runs; None: we do."""
     muted: tuple[Conversation, ...] = ()
     """The conversations that do not ring. No event tells that their time is over."""
 

@@ -30,10 +30,12 @@ from chatapp.peer.commands.meanings import (
     ChangeLine,
     Context,
     FindPast,
+    GoAway,
     Meaning,
     Mistake,
     OpenConversation,
     SayHere,
+    SayOfMe,
     SendToEach,
     SetMute,
     ShowPast,
@@ -43,6 +45,7 @@ from chatapp.peer.commands.meanings import (
 from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
@@ -288,6 +291,20 @@ def query(context: Context, *words: str) -> Meaning:
         return OpenConversation()
     is_room = words[0].startswith("#")
     return join(context, words[0]) if is_room else named(OpenConversation)(context, words[0])
+
+
+def go_away(_: Context, why: str = "") -> Meaning:
+    """Read why the user is away."""
+    long = len(why.strip()) > STATUS_MAX
+    return Mistake(answers.STATUS_TOO_LONG) if long else GoAway(why.strip())
+
+
+def set_status(_: Context, text: str) -> Meaning:
+    """Read what the user says of themselves; `-` ends it."""
+    said = text.strip()
+    if len(said) > STATUS_MAX:
+        return Mistake(answers.STATUS_TOO_LONG)
+    return SayOfMe("" if said == "-" else said)
 
 
 _SPANS: Final = {"m": 60, "h": 3_600, "d": 86_400}

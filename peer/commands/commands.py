@@ -53,6 +53,7 @@ from chatapp.peer.commands.arguments import (
     always,
     examine,
     explain,
+    go_away,
     join,
     mute,
     named,
@@ -66,6 +67,7 @@ from chatapp.peer.commands.arguments import (
     search,
     send_all,
     send_direct,
+    set_status,
     show_history,
     show_people,
     topic,
@@ -363,6 +365,20 @@ COMMANDS: Final = (
         read=other_person(lambda who: Unignore(name=who)),
     ),
     Command(
+        spellings=("/away",),
+        shape=MAYBE_TEXT,
+        summary="be away, and say why; again, or a message: be back",
+        example="at lunch",
+        read=go_away,
+    ),
+    Command(
+        spellings=("/status",),
+        shape=TEXT,
+        summary="say something of yourself, for who (- ends it)",
+        example="on a train today",
+        read=set_status,
+    ),
+    Command(
         spellings=("/mute",),
         shape=MAYBE_CONVERSATION_AND_SPAN,
         summary="have a talk or room not ring, but for @ and your name",
@@ -513,10 +529,20 @@ def help_lines(command: str | None = None, *, is_operator: bool = False) -> list
             f"Spellings: {' · '.join(row.usages)}",
             f"Example: {faithful} {row.example}".rstrip(),
         ]
-    offered = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
     return [
-        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}" for row in offered
+        f"{usage(row.spellings[0], row.shape):<{_HELP_COLUMN}}  {row.summary}"
+        for row in commands_for(is_operator=is_operator)
     ]
+
+
+def commands_for(*, is_operator: bool) -> list[Command]:
+    """Return every command; those of the help desk for operators only."""
+    return [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+
+
+def spelling_on_screen(row: Command) -> str:
+    """Return the first spelling that works in every conversation of a screen."""
+    return next(one for one in row.spellings if one.startswith(SIGNS) and one not in row.unquoted)
 
 
 def guide_table() -> str:
@@ -534,7 +560,8 @@ _CALLED_HERE: Final = """
 /rooms: list channels ls
 /names: members
 /who: whois online people seen
-dereg: away afk disconnect
+dereg: disconnect
+/away: afk brb busy
 reg: back connect
 /ignore: block
 /unignore: unblock
@@ -561,7 +588,7 @@ reg: back connect
 _NOT_HERE: Final = """
 audio ban call clear cls ctcp dcc deop drop erase export file forward
 gif import invite kick knock mode motd notice op oper pin poll print remind
-rm save screenshot sendfile set star status theme timer transfer unban
+rm save screenshot sendfile set star theme timer transfer unban
 unpin upload video voice
 """
 

@@ -111,6 +111,18 @@ class FindPast(msgspec.Struct, frozen=True):
     typed: str
 
 
+class SayOfMe(msgspec.Struct, frozen=True):
+    """Have the user's row say this; empty: nothing any more."""
+
+    text: str
+
+
+class GoAway(msgspec.Struct, frozen=True):
+    """Be away, and say why; without a reason, be back if the user is away."""
+
+    why: str = ""
+
+
 class SetMute(msgspec.Struct, frozen=True):
     """Have the conversation that has this name, or the one where the user is, ring no more for so
     many seconds, or for good (None); 0: have it ring again."""
@@ -168,6 +180,8 @@ Meaning = (
     | ShowTable
     | ShowPast
     | FindPast
+    | SayOfMe
+    | GoAway
     | SetMute
     | ShowHelp
     | SayToClient

@@ -162,6 +162,8 @@ class Contacts:
                 host=contact.address.host,
                 port=contact.address.port,
                 is_slow=contact.row.presence is Presence.SLOW,
+                status=contact.row.status,
+                away=contact.row.away if contact.is_online else None,
             )
             for contact in self
             if not contact.is_released

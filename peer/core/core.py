@@ -19,7 +19,14 @@ from chatapp.peer.core.direct.transport import runs_of
 from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
-from chatapp.peer.core.records import LineKeyed, Loaded, ReadUpTo, Record, StoredOutgoing
+from chatapp.peer.core.records import (
+    DraftChanged,
+    LineKeyed,
+    Loaded,
+    ReadUpTo,
+    Record,
+    StoredOutgoing,
+)
 from chatapp.peer.core.registry.connection import NodeCore
 from chatapp.peer.core.registry.registration import Registration
 from chatapp.peer.core.registry.session import SEALED_KINDS, State
@@ -97,6 +104,8 @@ class PeerCore(NodeCore):
         """Apply changed rows to pending messages, lines and rooms. `is_heard`: the contacts have
         said so themselves, and it is noted what they may have lost."""
         for contact, change in changes:
+            if contact.identity == self.me.identity.public:
+                self.roster.standing.row_came(contact.row)
             self.direct.row_changed(contact, change, is_heard=is_heard, now=now)
             self.rooms.row_changed(contact, change, now=now)
             self._adopt(contact, now)
@@ -176,6 +185,11 @@ class PeerCore(NodeCore):
         `conversation_of`."""
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
+
+    def note_draft(self, conversation: conversations.Conversation, text: str) -> None:
+        """Note what the user has begun to type in a conversation."""
+        self._out.records.append(DraftChanged(conversation, text))
+        self._out.events.append(events.DraftKept(conversation=conversation, text=text))
 
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""
@@ -318,6 +332,11 @@ class PeerCore(NodeCore):
         self._connection.receive_frames(frames, now=now)
         self._fetch_missing(now)
         self._follow_up(now)
+
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which may be rows that we asked for."""
+        super().link_progressed(begun, now=now)
+        self.roster.progressed(now=now)
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         """Give a notice to the subject that it is for. Raises WireError for an invalid one. An

@@ -15,6 +15,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
@@ -315,6 +316,13 @@ class MarkMoved(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
     is_ours: bool
 
 
+class DraftChanged(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
+    """The user has begun to type this in a conversation; empty: nothing any more."""
+
+    conversation: Conversation
+    text: str
+
+
 class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False):
     """The user has muted a conversation until this Unix time; 0: for good; None: not any more.
     `key`: see `conversation_of`."""
@@ -353,6 +361,7 @@ Record = (
     | OutgoingOnDisk
     | LineKeyed
     | MarkMoved
+    | DraftChanged
     | MuteChanged
 )
 """All that a node keeps."""
@@ -367,7 +376,7 @@ again, or a line that counts as unread once more. A record of what was shown, or
 delivered, cannot wait: lost, the same would be shown or reported twice."""
 
 
-MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken}
+MAY_LAG: Final = CAN_WAIT | {RowsSaved, Named, FormerName, OpeningTaken, DraftChanged}
 """The kinds of records that need not reach the disk soon: nothing that anybody said or was shown is
 lost with them."""
 
@@ -467,6 +476,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     claim."""
     replaced: tuple[Row, ...] = ()
     """Last rows of keys that were replaced by others while mail was saved for them."""
+    drafts: dict[Conversation, str] = {}
+    """What the user has begun to type."""
     last_id: int = 0
     """The highest id that a line of the history ever had, as far as is known."""
 

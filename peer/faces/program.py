@@ -6,14 +6,18 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from chatapp.peer.api.errors import NotOpen
 from chatapp.wire.address import Address
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.client import Peer
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -122,6 +126,18 @@ class Face(Protocol):
 
     async def run(self) -> int:
         """Run until the user, the input or `stop` ends it. Returns the exit status."""
+
+
+class PeerFace(Face, Protocol):
+    """The same of a peer."""
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Show lines of the program, also before the face runs."""
+
+
+Beside = Callable[["Peer", Callable[[Iterable[str]], None]], AbstractAsyncContextManager[None]]
+"""What is served beside a face while its peer is open; it gets the peer, and the face's `tell`. Raises
+ChatAppError."""
 
 
 async def run_until_signal(face: Face) -> int:

@@ -14,10 +14,13 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.peer.core.records import (
+    DEAD,
     CursorMoved,
+    DraftChanged,
     FloorRaised,
     FormerName,
     IgnoreChanged,
@@ -98,6 +101,9 @@ _FLOOR: Final = "UPDATE streams SET floor = max(floor, ?) WHERE id = ?"
 _USED: Final = "UPDATE streams SET last = max(last, ?) WHERE id = ?"
 _ON_DISK: Final = "UPDATE streams SET on_disk = max(on_disk, ?) WHERE id = ?"
 _MARKED: Final = "UPDATE streams SET mark = max(mark, ?) WHERE id = ?"
+_NO_DRAFT: Final = (
+    "DELETE FROM drafts WHERE registry = ? AND kind = ? AND name = ? AND is_claimed = ?"
+)
 _NAMED: Final = (
     "INSERT INTO names VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
     "SET name = excluded.name, doubt = excluded.doubt WHERE (doubt OR NOT excluded.doubt)"
@@ -137,6 +143,7 @@ class History:
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
         self._relations: Final = self.lines.relations
+        self._relations.look_again()
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
     @damage_named()
@@ -181,6 +188,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
+            self._relations.look_again()
             raise
         if until is not None:
             self.filed = until
@@ -263,13 +271,12 @@ class History:
                 # What is still to come is not read, and an id that no line has may be more than
                 # SQLite takes.
                 execute(_READ, (min(id_, self.maintenance.newest()), key, registry))
-            case RoomKept(group, members=None, owes_leave=False):
-                execute("DELETE FROM rooms WHERE registry = ? AND name = ?", (here, group))
-            case RoomKept(group):
-                kept = here, group, encode(record)
-                execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", kept)
+            case RoomKept():
+                self._keep_room(record)
             case RowsSaved():
                 self._save_rows(record)
+            case DraftChanged(where, text):
+                self._keep_draft(where, text)
             case Named(identity, name, doubt):
                 execute(_NAMED, (identity, name, 0 if doubt is None else doubt.number))
             case FormerName(identity, name_key):
@@ -323,6 +330,20 @@ class History:
                 self.registries.verify()
             case ServersNamed(servers):
                 self.registries.take_servers(servers)
+
+    def _keep_room(self, kept: RoomKept) -> None:
+        key = self.registries.current, kept.group
+        if kept.members is None and not kept.owes_leave:
+            self._db.execute("DELETE FROM rooms WHERE registry = ? AND name = ?", key)
+        else:
+            self._db.execute("INSERT OR REPLACE INTO rooms VALUES (?, ?, ?)", (*key, encode(kept)))
+
+    def _keep_draft(self, where: Conversation, text: str) -> None:
+        key = self.registries.current, where.kind.value, where.name, int(where.is_claimed)
+        if text:
+            self._db.execute("INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)", (*key, text))
+        else:
+            self._db.execute(_NO_DRAFT, key)
 
     def _clear_name(self, cleared: NameCleared) -> None:
         execute, here = self._db.execute, self.registries.current
@@ -388,6 +409,8 @@ class _Pending:
         """Values for `_ADD_OURS`, by stream and number."""
         self._changes: dict[tuple[int, int], tuple[int, Stored]] = {}
         """Changes of our lines that were added earlier, by stream and number."""
+        self._dead: list[tuple[int, int]] = []
+        """Lines of ours that will never arrive, by stream and number."""
         self._shown: dict[int, int] = {}
         self._floors: dict[int, int] = {}
         self._holes: dict[int, tuple[tuple[int, int], ...]] = {}
@@ -421,6 +444,8 @@ class _Pending:
                     self._related.append((*key, record.related))
             elif type(record) is OutgoingChanged:
                 key, trace = (ours[record.stream], record.number), record.trace
+                if record.state in DEAD:
+                    self._dead.append(key)
                 if key in added:
                     row = added[key]
                     row[4] = record.state.number
@@ -479,6 +504,10 @@ class _Pending:
             self._relate()
         if self._changes:
             many(_CHANGE, self._spans())
+        for dead in self._dead:
+            self._relations.given_up(*dead)
+        if self._relations.hides_any and (self._changes or self._added):
+            self._relations.settled()
         rising = (
             (_SHOWN, self._shown),
             (_FLOOR, self._floors),
@@ -504,7 +533,7 @@ class _Pending:
             self._opened.clear()
         for (column, group), position in self._places.items():
             self._set_place(column, group, position)
-        for taken in (self._lines, self._added, self._changes, self._places):
+        for taken in (self._lines, self._added, self._changes, self._dead, self._places):
             taken.clear()
 
     def _add_lines(self, lines: list[Sequence[object]], add_one: str, add_many: str) -> None:

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import (
-    DEAD,
     FINAL,
     KEY_SIZE,
     Key,
@@ -37,7 +37,6 @@ from chatapp.wire.messages.direct import PROVISIONAL, Number
 from chatapp.wire.messages.table import Row
 
 _FINAL: Final = ",".join(str(number) for number in sorted(state.number for state in FINAL))
-_DEAD: Final = ",".join(str(number) for number in sorted(state.number for state in DEAD))
 
 _LAST_ID: Final = f"SELECT max(({schema.NEWEST_LINE}), lines) FROM progress"
 """Ids of lines that are lost are not given again: `lines` counts them too."""
@@ -87,6 +86,7 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
                 "SELECT identity, name_key FROM former_names WHERE registry = ?", (registry,)
             )
         ),
+        drafts=_drafts(db, registry),
         last_id=msgspec.convert(db.execute(_LAST_ID).fetchone()[0], Number),
         replaced=tuple(
             row
@@ -95,6 +95,18 @@ def _load(db: sqlite3.Connection, registry: int) -> Loaded:
             and streams.get(row.card.identity, StoredStream()).outgoing
         ),
     )
+
+
+def _drafts(db: sqlite3.Connection, registry: int) -> dict[Conversation, str]:
+    found = db.execute(
+        "SELECT kind, name, is_claimed, text FROM drafts WHERE registry = ?", (registry,)
+    )
+    return {
+        msgspec.convert(
+            {"kind": kind, "name": name, "is_claimed": bool(is_claimed)}, Conversation
+        ): msgspec.convert(text, str)
+        for kind, name, is_claimed, text in found
+    }
 
 
 def _named_servers(db: sqlite3.Connection, registry: int) -> tuple[Address, ...]:
@@ -321,7 +333,7 @@ def _gaps(
     messages that will never arrive."""
     found = db.execute(
         "SELECT number FROM lines WHERE stream = ? AND number >= ? AND number < ? "
-        f"AND state NOT IN ({_DEAD}) ORDER BY number",
+        f"AND state NOT IN {schema.NUMBERS_OF_DEAD} ORDER BY number",
         (stream, floor, PROVISIONAL),
     )
     alive = [*(number for (number,) in found), last + 1]

@@ -336,7 +336,7 @@ class MessageQueries:
         message, its time in milliseconds, and the text. Empty for a line that was not edited, or
         was taken back."""
         original = self.relations.original(line.id)
-        if line.folded is None or original is None:
+        if line.folded is None or not line.folded.versions or original is None:
             return []
         edits = [(edit.number, edit.at_ms, edit.text) for edit in line.folded.versions]
         return [(line.number, line.at_ms, original), *edits]

@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import CHANGES, Related, RelationKind
 from chatapp.peer.core.relations import Change, Folded, fold
+from chatapp.peer.history.schema import NUMBERS_OF_DEAD
 
 WAITING_MAX: Final = 64
 """Changes of one conversation that wait for lines which have not come: the oldest are given up."""
@@ -26,8 +28,10 @@ QUOTED_MAX: Final = 100
 _REACTIONS: Final = f"({RelationKind.REACT}, {RelationKind.UNREACT})"
 _CHANGES: Final = f"({', '.join(str(int(kind)) for kind in sorted(CHANGES))})"
 _TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND number = ?"
+_HEARD_OF: Final = (None, MessageState.SAVED.number, MessageState.DELIVERED.number)
+"""States of messages of others, and of ours that others have or will have."""
 _BY_ITS_AUTHOR: Final = f"""
-SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text
+SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text, lines.state
     FROM relations JOIN lines ON lines.id = relations.line
     WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
         AND relations.kind IN ({RelationKind.EDIT}, {RelationKind.RETRACT})"""
@@ -45,6 +49,22 @@ _EARLIER_REACTIONS: Final = f"""
 SELECT relations.line, lines.number FROM relations JOIN lines ON lines.id = relations.line
     WHERE relations.stream = ? AND relations.number = ? AND is_over = 0 AND relations.by = ?
         AND relations.kind IN {_REACTIONS} AND lines.text = ? ORDER BY lines.number"""
+_GIVEN_UP: Final = f"""
+UPDATE relations SET is_over = 1, is_waiting = NULL
+    WHERE line = (SELECT id FROM lines WHERE stream = ? AND number = ?) AND kind IN {_CHANGES}
+    RETURNING line, kind, stream, number"""
+_STILL_STANDS: Final = f"""
+UPDATE relations SET is_over = 0 WHERE line = (
+    SELECT relations.line FROM relations JOIN lines ON lines.id = relations.line
+    JOIN lines AS other ON other.id = ? AND lines.stream = other.stream AND lines.text = other.text
+    WHERE relations.stream = ? AND relations.number = ? AND relations.kind IN {_REACTIONS}
+        AND lines.state NOT IN {NUMBERS_OF_DEAD} ORDER BY lines.number DESC LIMIT 1)"""
+_AUTHOR_MOVED: Final = """
+UPDATE relations SET by = ? WHERE line = (SELECT id FROM lines WHERE stream = ? AND number = ?)
+    RETURNING stream, number"""
+_HIDDEN: Final = """
+SELECT lines.stream, lines.number FROM originals JOIN lines ON lines.id = originals.line
+    WHERE lines.text = ''"""
 _TOO_MANY: Final = f"""
 UPDATE relations SET is_waiting = NULL, is_over = 1 WHERE line IN (
     SELECT line FROM relations JOIN streams ON streams.id = relations.by
@@ -83,6 +103,9 @@ class Relations:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.hides_any = False
+        """Whether a line that we have taken back still has its text in the file, as far as
+        `look_again` and later changes know."""
 
     # --- filing
 
@@ -128,6 +151,25 @@ class Relations:
             for stream, number in self._db.execute(_ARRIVED).fetchall():
                 self._apply(stream, number)
 
+    def given_up(self, by: int, number: int) -> None:
+        """Let a line of ours that nobody will ever have change nothing."""
+        found = self._db.execute(_GIVEN_UP, (by, number)).fetchall()
+        for line, kind, stream, target in found:
+            if kind in (RelationKind.REACT, RelationKind.UNREACT):
+                self._db.execute(_STILL_STANDS, (line, stream, target))
+            else:
+                self._apply(stream, target)
+
+    def settled(self) -> None:
+        """Erase what we have taken back, if others have heard of that by now."""
+        for stream, number in self._db.execute(_HIDDEN).fetchall():
+            self._apply(stream, number)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look whether what we have taken back is still to be erased."""
+        self.hides_any = self._db.execute(_HIDDEN).fetchone() is not None
+
     def moved(self, stream: int, number: int, *, to_stream: int, to_number: int) -> None:
         """Note that a line of ours has another number now."""
         self._db.execute(
@@ -135,11 +177,9 @@ class Relations:
             (to_stream, to_number, stream, number),
         )
         if to_stream != stream:
-            self._db.execute(
-                "UPDATE relations SET by = ? WHERE line = "
-                "(SELECT id FROM lines WHERE stream = ? AND number = ?)",
-                (to_stream, to_stream, to_number),
-            )
+            moved = self._db.execute(_AUTHOR_MOVED, (to_stream, to_stream, to_number)).fetchall()
+            for target in moved:  # in between, it was not by the author of its line
+                self._apply(*target)
 
     def forget(self, ids: Sequence[int]) -> None:
         """Forget lines that are dropped."""
@@ -154,6 +194,8 @@ class Relations:
         if target is None:
             return
         id_, at_ms, text, changes_another = target
+        original = self.original(id_)
+        before = text if original is None else original
         execute(
             "UPDATE relations SET is_waiting = NULL WHERE stream = ? AND number = ? AND is_waiting = 1",
             (stream, number),
@@ -163,23 +205,21 @@ class Relations:
         execute(_OLD_VERSIONS, (stream, number, stream))
         found = execute(_BY_ITS_AUTHOR, (stream, number)).fetchall()
         changes = [
-            Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words in found
+            Change(by, nth, at, RelationKind(kind), words) for by, nth, at, kind, words, _ in found
         ]
-        folded = fold(text, at_ms, by=stream, changes=changes)
-        if folded.is_retracted:
-            self._erase(id_, text, stream, number)
-        elif folded.versions and folded.text != text:
-            execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, text))
-            self._set_text(id_, text, folded.text)
-
-    def _erase(self, id_: int, text: str, stream: int, number: int) -> None:
-        """Remove the text of a line that was taken back, and of its edits, from the file as well."""
-        execute = self._db.execute
-        execute("PRAGMA secure_delete = ON")
+        folded = fold(before, at_ms, by=stream, changes=changes)
+        is_heard_of = any(
+            kind == RelationKind.RETRACT and state in _HEARD_OF for *_, kind, _, state in found
+        )
+        execute("PRAGMA secure_delete = ON")  # what a line said before stays nowhere in the file
         try:
-            execute("DELETE FROM originals WHERE line = ?", (id_,))
-            execute(_EDITS_ERASED, (stream, number))
-            self._set_text(id_, text, "")
+            if folded.is_retracted and is_heard_of:
+                execute("DELETE FROM originals WHERE line = ?", (id_,))
+                execute(_EDITS_ERASED, (stream, number))
+            elif folded.text != text:
+                execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, before))
+                self.hides_any = self.hides_any or folded.is_retracted
+            self._set_text(id_, text, folded.text)
         finally:
             execute("PRAGMA secure_delete = OFF")
 

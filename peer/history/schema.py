@@ -29,6 +29,8 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.core.records import DEAD
+
 VERSION: Final = 17
 """The version of the format, in `PRAGMA user_version`."""
 
@@ -98,6 +100,9 @@ CREATE TABLE missing_numbers (
 CREATE TABLE names (
     identity BLOB NOT NULL PRIMARY KEY, name TEXT NOT NULL, doubt INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE line_keys (line INTEGER PRIMARY KEY, key INTEGER NOT NULL);
+CREATE TABLE drafts (
+    registry INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, is_claimed INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (registry, kind, name, is_claimed)) WITHOUT ROWID;
 CREATE TABLE ignored (identity BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE muted (
     registry INTEGER NOT NULL, key BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (registry, key)) WITHOUT ROWID;
@@ -110,6 +115,9 @@ CREATE VIRTUAL TABLE search_index USING fts5 (text, content='', columnsize=0,
 """
 
 
+NUMBERS_OF_DEAD: Final = (
+    f"({', '.join(str(number) for number in sorted(state.number for state in DEAD))})"
+)
 NEWEST_LINE: Final = "SELECT coalesce(max(id), 0) FROM lines"
 
 

@@ -34,7 +34,7 @@ from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
-from chatapp.peer.core.records import FINAL, Related, RelationKind
+from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
 from chatapp.peer.core.relations import CHANGED_WITHIN_MS
 from chatapp.peer.history.query import (
@@ -116,6 +116,8 @@ async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conve
         raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
     if line.folded is not None and line.folded.is_retracted:
         raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+    if line.state in DEAD:
+        raise ChangeRefused(ChangeRefusal.NOT_SENT)
     conversation = shown(line, node.name).conversation
     if conversation.is_person and not _is_of(node, conversation.name, line.stream):
         raise ChangeRefused(ChangeRefusal.OTHER_KEY)
@@ -525,11 +527,13 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
     check_length(request.text)
     drafts, what = node.drafts, request.conversation
     drafts.pop(what, None)
+    node.core.note_draft(what, request.text)
     if request.text:
         drafts[what] = request.text
         if len(drafts) > DRAFTS_MAX:
-            del drafts[next(iter(drafts))]
-    node.tell([events.DraftKept(conversation=what, text=request.text)])
+            oldest = next(iter(drafts))
+            del drafts[oldest]
+            node.core.note_draft(oldest, "")
 
 
 async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
@@ -614,6 +618,9 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ListRooms: _list_rooms,
     requests.ListPeople: lambda node, _: node.people(),
     requests.ReadState: lambda node, _: node.state,
+    requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
+        asked.status, asked.away
+    ),
     requests.Rename: _rename,
     requests.ReleaseName: _release_name,
     requests.Leave: _leave,

@@ -19,7 +19,7 @@ from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.records import Related
+from chatapp.peer.core.records import Loaded, Related
 from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
@@ -103,8 +103,6 @@ class PeerNode:
         """Whether we were with the registry, or found it away, since the start or the last
         return."""
         self._shown_listeners: list[Callable[[Sequence[LineEvent]], None]] = []
-        self.drafts: Final[dict[Conversation, str]] = {}
-        """What the user has begun to type, by conversation."""
         self._ours_listeners: list[Callable[[Sequence[events.Event]], None]] = []
         self._said: list[events.SaidByUs] = []
         """What was said in this turn, of which other programs are to be told."""
@@ -123,7 +121,10 @@ class PeerNode:
             self.storage: Final = NodeStorage(self, self.keys, settings.server_names)
             undo.callback(self.storage.drop)
             self.registry: Final = KnownRegistry(self, self.storage, settings, addresses)
-            self.core: PeerCore = self._new_core(name)
+            loaded = self.storage.history.load()
+            self.core: PeerCore = self._new_core(name, loaded)
+            self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
+            """What the user has begun to type, by conversation."""
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.storage.maintain()
@@ -137,7 +138,7 @@ class PeerNode:
         self.registry.begin(self.core, is_offline=is_offline)
         self.driver.start()
 
-    def _new_core(self, name: str) -> PeerCore:
+    def _new_core(self, name: str, loaded: Loaded) -> PeerCore:
         now, machine = self._loop.time(), self._settings.machine
         wall = machine.wall()
         me = LocalIdentity(
@@ -156,7 +157,7 @@ class PeerNode:
                 gives_marks=self._settings.gives_marks,
             ),
             servers=list(self.registry.addresses),
-            loaded=self.storage.history.load(),
+            loaded=loaded,
             now=now,
         )
 
@@ -164,7 +165,7 @@ class PeerNode:
         """Exchange the core for one that begins with what the history knows now, and asks for the
         same rooms."""
         rooms = self.core.rooms.wanted
-        self.core = self._new_core(self.core.me.name)
+        self.core = self._new_core(self.core.me.name, self.storage.history.load())
         self._had_room = None
         self.driver.restart()
         self.registry.begin(self.core)
@@ -221,6 +222,8 @@ class PeerNode:
                 waiting=operator.waiting,
                 answers=operator.answers,
             ),
+            status=core.roster.standing.text,
+            away=core.roster.standing.away,
             muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 

@@ -481,6 +481,14 @@ class Peer:
         """Send a line to a room where we are; any other room refuses it. Raises as `send_all`."""
         return await self._open_node().send(Send(conversation=in_room(room), text=text))
 
+    async def set_status(
+        self, status: str | None = None, *, away: str | None = None
+    ) -> events.StatusSet:
+        """Say something of ourselves, which others read in `people`, and whether we are away though
+        our program runs. At most 80 characters each; more are cut. `status`: None leaves it as it
+        is, an empty one ends it. `away`: why we do not answer; None: we do."""
+        return await self._open_node().request(requests.SetStatus(status=status, away=away))
+
     async def settled(self) -> None:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
         await self._open_node().request(Wait(until=Moment.SETTLED))

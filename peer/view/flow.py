@@ -354,8 +354,7 @@ class FlowView(View):
                 self._folding.talked_with(where.name)
                 if self._completions is not None:
                     self._completions.add_recent(where.name)
-        if self._has_started:
-            yield from self._learn_drafts()
+        yield from self._learn_drafts()
 
     def greet(self) -> Steps:
         """Say who is online once the registry has told us; at the first start, also how to get
@@ -426,10 +425,10 @@ class FlowView(View):
         self._settle()
         self._changes.lines += self._under_way.end()
 
-    # --- what is typed in several windows
+    # --- what is typed and not sent
 
     def _learn_drafts(self) -> Steps:
-        """Learn what is typed in the windows that were here before this one."""
+        """Learn what was typed in other windows, and before the last end."""
         with contextlib.suppress(ChatAppError):  # then nobody knows
             states = yield from self._conversations()
             self._drafts = {state.conversation: state.draft for state in states if state.draft}
@@ -456,8 +455,8 @@ class FlowView(View):
         return not text or (where is not None and self._drafts.get(where) == text)
 
     def keep_draft(self, text: str) -> list[KeepDraft]:
-        """Return what tells the user's other windows what stands at the prompt, if it is for the
-        place where bare lines go."""
+        """Return what keeps what stands at the prompt, if it is for the place where bare lines
+        go."""
         meaning = self._meaning_of(text)
         is_bare = isinstance(meaning, Send) and meaning.text == parser.whole(text)
         place = self._bare_to() if is_bare and len(text) <= LINE_MAX else None

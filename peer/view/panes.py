@@ -76,7 +76,7 @@ class Pane:
         self.draft = ""
         """What was typed and not sent when the user went to another conversation."""
         self.kept = ""
-        """What the user's other windows know of that."""
+        """What is kept of that, for other windows and the next start."""
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"

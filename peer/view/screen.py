@@ -109,8 +109,10 @@ class ScreenView(View):
         wall: Callable[[], float],
         draw_line: Callable[[], int],
         start: Start = USUAL_START,
+        welcome: Callable[[str], list[str]] = words.start_lines,
     ) -> None:
-        """`wall`: tells the Unix time. The others are those of `View`."""
+        """`wall`: tells the Unix time. `welcome`: returns the text of the start page for our name.
+        The others are those of `View`."""
         self.completions: Final = CompletionIndex()
         super().__init__(
             state,
@@ -129,6 +131,7 @@ class ScreenView(View):
         self.attention: Callable[[], Attention] = Attention
         """Tells what the user looks at."""
         self._wall: Final = wall
+        self._welcome: Final = welcome
         self._past: Final = PastReader(
             lambda: self.state.name,
             settle=self._settle_early,
@@ -313,7 +316,7 @@ class ScreenView(View):
 
     def begin(self) -> Steps:
         """Learn which conversations there are, and open one, or a page that says how."""
-        self._show_in(self.panes.start, words.start_lines(self.state.name))
+        self._show_in(self.panes.start, self._welcome(self.state.name))
         states: Sequence[ConversationState] = ()
         try:
             states = yield from self._conversations()
@@ -461,11 +464,10 @@ class ScreenView(View):
         self._settle_early(pane, entry)
         self._log_changed(pane)
 
-    # --- what is typed in several windows
+    # --- what is typed and not sent
 
     def keep_draft(self, pane: Pane, text: str) -> KeepDraft | None:
-        """Return what tells the user's other windows what is typed in a conversation and not sent;
-        None: they know."""
+        """Return what keeps what is typed in a conversation and not sent; None: it is kept."""
         if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
             return None
         pane.kept = text

@@ -35,7 +35,7 @@ from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
-from chatapp.peer.words.people import AWAY_SHOWN, table_lines, typing_note
+from chatapp.peer.words.people import AWAY_SHOWN, away_line, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import ROOM_SIGN
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
@@ -91,6 +91,10 @@ _OfThePast = (
 Step = Request[Any] | CatchUp | Briefly
 Steps = Generator[Step, Any, None]
 """What takes several steps. Each gets the answer to its request, or the error that it raises."""
+
+
+KEPT_AFTER: Final = 1.0
+"""Seconds without a key after which what is typed is kept, for other windows and the next start."""
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -181,6 +185,8 @@ class View:
         """Until when each person counts as typing to the user."""
         self._visited: list[str] = []
         """The rooms that were the current one, the latest last."""
+        self._told_away: dict[str, str | None] = {}
+        """What the user was told of why somebody is away, by name."""
         self._joining = ""
         """The room that the user asked here to enter."""
         self._room_notice: list[str] = []
@@ -251,6 +257,7 @@ class View:
             is_on_duty=state.desk.is_on_duty,
             waiting=state.desk.waiting if self.is_screen else 0,
             is_offline=state.is_offline,
+            is_away=state.away is not None,
             is_server_away=state.is_server_away,
             is_sending=self.is_screen and state.is_sending,
             sending_try=tried,
@@ -266,6 +273,11 @@ class View:
         """Return when the status changes without an event; None: it does not."""
         looks = [*self._typing.values(), *([now + LOOKS_EVERY] if self.has_under_way else [])]
         return min(looks, default=None)
+
+    @property
+    def asks_yes_or_no(self) -> bool:
+        """Whether the open question is answered by yes or no."""
+        return isinstance(self._dialogue, Confirmation)
 
     @property
     def has_under_way(self) -> bool:
@@ -556,6 +568,8 @@ class View:
                 yield from self._about_line(meaning, line)
             case meanings.SetMute():
                 yield from self._mute(meaning)
+            case meanings.GoAway() | meanings.SayOfMe():
+                yield from self._say_of_me(meaning)
             case _ if isinstance(meaning, _OfThePast):
                 yield from self._look_back(meaning)
             case requests.Examine():
@@ -657,6 +671,8 @@ class View:
 
     def _send(self, message: Send) -> Generator[Step, Any, Sent | None]:
         """Send a message; None if it is too long, which is said."""
+        if self.state.away is not None:
+            yield from self._come_back()
         try:
             sent: Sent = yield message
         except TextTooLong as error:
@@ -665,6 +681,8 @@ class View:
         except ChangeRefused as error:
             self._answer([changes.refused(error.reason)])
             return None
+        if message.conversation.is_person:
+            self._note_away(message.conversation)
         return sent
 
     def _send_beside(self, message: Send) -> Steps:
@@ -771,6 +789,36 @@ class View:
             return None
         lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
+
+    def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:
+        """Say in the user's row that they are away, that they are back, or anything else."""
+        before = self.state.away
+        match meaning:
+            case meanings.GoAway(why=why):
+                away = None if before is not None and not why else why
+                request = requests.SetStatus(away=away)
+            case meanings.SayOfMe(text=text):
+                away, request = before, requests.SetStatus(status=text, away=before)
+        answer = yield request
+        self.state = msgspec.structs.replace(self.state, away=away)
+        if isinstance(meaning, meanings.GoAway) and away is None:
+            self._answer([answers.BACK])
+        else:
+            self._tell(answer)
+
+    def _come_back(self) -> Steps:
+        """The user says something, so they are not away any more."""
+        yield requests.SetStatus()
+        self.state = msgspec.structs.replace(self.state, away=None)
+        self._show_here([answers.BACK])
+
+    def _note_away(self, to: Conversation) -> None:
+        """Tell the user, once, that the person to whom they write is away."""
+        who = next((one for one in self.people if to == person(one.name)), None)
+        if who is not None and who.away != self._told_away.get(who.name):
+            self._told_away[who.name] = who.away
+            if who.away is not None:
+                self._show_here([away_line(who)])
 
     def _mute(self, meaning: meanings.SetMute) -> Steps:
         """Have a conversation ring no more, or again."""

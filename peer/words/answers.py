@@ -9,7 +9,7 @@ from chatapp.peer.node.starts import Taken, TakenBy
 from chatapp.peer.words.formatting import counted, name, names
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused, quoted
-from chatapp.wire.limits import TEXT_MAX
+from chatapp.wire.limits import STATUS_MAX, TEXT_MAX
 from chatapp.wire.names import file_name_of, name_key
 from chatapp.wire.text import QUOTED_MAX, sanitize
 
@@ -19,6 +19,8 @@ OFFLINE: Final = "[You are offline.]"
 NOTHING_SENT: Final = "[Nothing was sent.]"
 EMPTY_MESSAGE: Final = "[The message is empty.]"
 NO_SPAN: Final = "[Say for how long as 30m, 2h or 7d, a year at most.]"
+STATUS_TOO_LONG: Final = f"[Say it in {STATUS_MAX} characters: others read it in who.]"
+BACK: Final = "[You are not away any more.]"
 NAMES_APART: Final = "[Write several names without blanks between them: bob,carol.]"
 LINE_TOO_LONG: Final = f"[That line is too long: a message has at most {TEXT_MAX:,} bytes.]"
 LEAVE_AGAIN: Final = "[A message is still under way: press Ctrl-C again to leave.]"

@@ -50,6 +50,7 @@ _REFUSALS: Final = {
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
+    ChangeRefusal.NOT_SENT: "That message did not get through",
 }
 
 

@@ -354,6 +354,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     is_on_duty: bool = False
     """Whether the help desk may give visitors to the user."""
     is_offline: bool = False
+    is_away: bool = False
+    """Whether others read that the user is away."""
     is_server_away: bool = False
     is_sending: bool = False
     """Whether a message of ours is under way."""
@@ -412,7 +414,7 @@ def status_pieces(status: Status) -> Fragments:
     me = (_ME, name(status.me))
     if status.is_offline:
         return [me, (_ALARM, "offline"), (_STATUS, f"reg {name(status.me)} to return")]
-    pieces = [me]
+    pieces = [me, *([(_ALARM, "away")] if status.is_away else [])]
     if status.room is not None:
         pieces.append((_STATUS, name(status.room)))
     pieces.append(

@@ -15,6 +15,7 @@ from chatapp.peer.api.events import (
     ServerStopping,
 )
 from chatapp.peer.words.formatting import counted, name, shown_clock, shown_time
+from chatapp.peer.words.people import away_note, said_of
 from chatapp.wire.errors import needs_extra
 from chatapp.wire.text import sanitize
 
@@ -127,7 +128,9 @@ def person_about(person: Person | None, *, now: float) -> str:
     if person.is_banned:
         return "banned from this server"
     seen = "online" if person.online else f"away since {since(person.since, now=now)}"
-    return f"{seen}, verified" if person.is_verified else seen
+    said = f'"{said_of(person.status)}"' if person.status else ""
+    verified = "verified" if person.is_verified else ""
+    return ", ".join(filter(None, (seen, away_note(person.away), said, verified)))
 
 
 def since(at: float, *, now: float) -> str:

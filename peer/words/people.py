@@ -37,6 +37,7 @@ from chatapp.peer.api.events import (
     RoomsKnown,
     RoomsUnknown,
     SafetyNumber,
+    StatusSet,
     TopicFailure,
     TopicKnown,
     TopicNotSet,
@@ -47,7 +48,7 @@ from chatapp.peer.words.answers import not_in_room
 from chatapp.peer.words.formatting import AnswerLine, counted, name, names, reason, shown_time
 from chatapp.peer.words.reasons import NO_ANSWER
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import TOPIC_MAX
+from chatapp.wire.limits import STATUS_MAX, TOPIC_MAX
 from chatapp.wire.names import is_same_name, person_name
 from chatapp.wire.text import sanitize
 
@@ -73,7 +74,15 @@ PresenceEvent = (
 )
 KeyEvent = SafetyNumber | RegistryKey | Trusted | NotTrusted | KeyChanged | KeyRestored
 IdentityEvent = (
-    Renamed | RenameFailed | NameReleased | ReleaseFailed | Ignored | Muted | NobodyKnown | KeyEvent
+    Renamed
+    | RenameFailed
+    | NameReleased
+    | ReleaseFailed
+    | Ignored
+    | Muted
+    | StatusSet
+    | NobodyKnown
+    | KeyEvent
 )
 
 _NO_ENTRY: Final = {
@@ -263,6 +272,8 @@ def identity_lines(event: IdentityEvent) -> list[str]:
             return [f"[You {shown}.]"]
         case Muted():
             return [_muted(event)]
+        case StatusSet():
+            return [_status(event)]
         case NobodyKnown(name=who):
             return [f"[Nobody called {name(who)} is known here.]"]
         case _:
@@ -397,9 +408,41 @@ def _people(
 def _presence(one: Person) -> str:
     if one.is_banned:
         return "is banned from this server"
-    if one.is_slow:
-        return "is online (slow link)"
-    return "is online" if one.online else f"was last seen {shown_time(one.since)[:-3]}"
+    if not one.online:
+        return f"was last seen {shown_time(one.since)[:-3]}{_says(one)}"
+    about = ", ".join(filter(None, ("slow link" if one.is_slow else "", away_note(one.away))))
+    return f"is online{f' ({about})' if about else ''}{_says(one)}"
+
+
+def _says(one: Person) -> str:
+    return f': "{said_of(one.status)}"' if one.status else ""
+
+
+def said_of(text: str) -> str:
+    """Make what somebody's row says of them safe to show."""
+    return sanitize(text, limit=STATUS_MAX)
+
+
+def away_note(away: str | None) -> str:
+    """Say that somebody is away, and why: `away: at lunch`; empty for who is not."""
+    if away is None:
+        return ""
+    return f"away: {said_of(away)}" if away else "away"
+
+
+def away_line(one: Person) -> str:
+    """Tell who writes to somebody who is away."""
+    return f"[{name(one.name)} is {away_note(one.away)}.]"
+
+
+def _status(event: StatusSet) -> str:
+    """Say what others read of the user."""
+    seen = [f"Others see that you are {away_note(event.away)}"] if event.away is not None else []
+    if event.status:
+        said = f'"{said_of(event.status)}"'
+        seen.append(f"Your status: {said}" if seen else f"Others see your status: {said}")
+    later = ["They see it once the server is back"] if event.is_later else []
+    return f"[{'. '.join([*(seen or ['You have no status now']), *later])}.]"
 
 
 def table_lines(people: Sequence[Person]) -> list[str]:
@@ -437,14 +480,18 @@ def _cells(text: str) -> int:
     return max(int(wcswidth(text)), 0)
 
 
+def digit_groups(digits: str) -> list[str]:
+    """Return digits to compare, a few together."""
+    return [digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER)]
+
+
 def _safety_number(event: SafetyNumber) -> list[str]:
-    digits, who = event.digits, name(event.name)
-    groups = (digits[at : at + _DIGITS_TOGETHER] for at in range(0, len(digits), _DIGITS_TOGETHER))
+    who = name(event.name)
     changed = f"[The key of {who} has changed; these are the digits of the new key.]"
     return [
         *([changed] if event.is_changed else []),
         f"[Compare with {who}, face to face or by voice: if they match, nobody is intercepting.]",
-        f"[{sanitize(' '.join(groups))}]",
+        f"[{sanitize(' '.join(digit_groups(event.digits)))}]",
         f"[You have verified the key of {who}.]"
         if event.is_verified
         else f"[If they match: /trust {who} <digits>]",

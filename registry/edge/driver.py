@@ -177,6 +177,9 @@ class EdgeDriver:
         self.call_guarded(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
+    def link_progressed(self, link: TcpLink, begun: int) -> None:
+        """Ignore it: the lease and the time for a first frame are for whole ones."""
+
     def link_closed(self, link: TcpLink, reason: str) -> None:
         number = self._numbers.pop(link, None)
         if number is not None:

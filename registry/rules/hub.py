@@ -81,7 +81,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     SetTopic,
 )
-from chatapp.wire.messages.table import FetchTable, run_of
+from chatapp.wire.messages.table import FetchTable, SetStatus, run_of
 
 _PROBE: Final = Probe()
 
@@ -462,6 +462,7 @@ class Hub:
         serve(Attach, self._attach)
         serve(Ping, self._ping)
         serve(AskLease, self._presence.ask_lease)
+        serve(SetStatus, self._presence.set_status)
         serve(Leave, self._link_lifecycle.leave)
         serve(EnterRooms, self.rooms.enter)
         serve(LeaveRoom, self.rooms.leave)

@@ -10,6 +10,7 @@ import chatapp.__main__
 import chatapp.commands.program
 from chatapp.commands import COMMANDS
 from chatapp.peer.faces.program import StartOptions
+from chatapp.peer.faces.web.members.main import page_beside
 from chatapp.registry.program.settings import OPTIONS, DeskTable, RegistryTable, Settings
 from chatapp.wire.address import Address
 from chatapp.wire.admission import CODE_BYTES, JoinCode
@@ -101,7 +102,14 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "slow_link": False,
         "gives_marks": False,
         "may_show_lines": True,
+        "beside": None,
     }
+
+
+def test_a_page_is_served_beside_a_terminal_or_a_full_screen(started: Started) -> None:
+    for options in (["--web"], ["--web", "--full"]):
+        assert chatapp.__main__.main([*PEER, *options]) == 0
+        assert started.told["beside"] is page_beside
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,7 @@ def test_a_peer_is_started_as_a_full_screen(started: Started, arguments: list[st
         ([*PEER, "--full", "--plain"], "use either --full or --plain"),
         ([*PEER, "--full", "--line"], "use either --full or --line"),
         (["-s", "5000", "--line"], "--line: only a peer (-c) has this option"),
+        (["-s", "5000", "--web"], "--web: only a peer (-c) has this option"),
         (["-s", "5000", "--full"], "--full: only a peer (-c) has this option"),
         (["--desk", *PEER[2:4], "--full"], "--full: only a peer (-c) has this option"),
     ],

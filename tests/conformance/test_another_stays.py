@@ -131,6 +131,25 @@ def test_who_leaves_is_away_and_who_vanishes_is_lost() -> None:
     assert row_of(bob, engine, alice)[3] == 2
 
 
+def test_what_somebody_says_of_themselves_stands_in_their_row() -> None:
+    """Clause 3.8: "A peer sets `status` and `away` of its row by **SetStatus** on its link"."""
+    engine, alice, bob = Engine(), Stranger("alice", 0x01), Stranger("bob", 0x11)
+    engine.let_in(alice, HERE)
+    engine.let_in(bob, THERE)
+    engine.link_up(alice, 1)
+    engine.link_up(bob, 2)
+    assert row_of(bob, engine, alice)[7:] == ["", None]
+    for said in (["exam", "at lunch"], ["exam", None], ["\x1b" * 80, ""]):
+        assert engine.write(2, bob.ask([22, *said])) == []
+        assert row_of(bob, engine, alice)[7:] == said
+    version = row_of(bob, engine, alice)[6]
+    for wrong in (["x" * 81, None], ["", "x" * 81], [None, None], [b"x", None], ["x"]):
+        engine.write(2, bob.ask([22, *wrong]))
+    assert row_of(bob, engine, alice)[6] == version
+    engine.core.link_closed(2, now=engine.now)
+    assert row_of(bob, engine, alice)[7:] == ["\x1b" * 80, ""], "it stays while they are away"
+
+
 def test_an_open_link_alone_is_not_a_sign_of_life() -> None:
     """Clause 5.4: "When the lease is over the registry ends the link, and the peer is offline"."""
     engine, alice, bob = Engine(), Stranger("alice", 0x01), Stranger("bob", 0x11)

@@ -64,7 +64,7 @@ from chatapp.wire.messages.registration import (
     Welcome,
 )
 from chatapp.wire.messages.rooms import GroupBody
-from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TableBatch
+from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, SetStatus, TableBatch
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
@@ -135,7 +135,8 @@ def _cards() -> Iterator[tuple[str, Value]]:
 
 
 def _table() -> Iterator[tuple[str, Value]]:
-    row = encode(Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION))
+    place = ("192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
+    row = encode(Row(ALICE.card, *place, "exam on Friday", "at lunch"))
     batch = encode(TableBatch(since=AT, version=VERSION, rows=[msgspec.Raw(row)]))
     payload = sign_table(REGISTRY.identity, batch)
     yield "row", row
@@ -313,6 +314,7 @@ def _link() -> Iterator[tuple[str, Value]]:
     yield "number", NUMBER
     yield "attach", encode(Attach())
     yield "fetch", encode(FetchTable(since=AT))
+    yield "status", encode(SetStatus("exam on Friday", "at lunch"))
     yield "opening", frame(first)
     yield "answer", frame(answer)
     yield "key.up", ours._seal_key

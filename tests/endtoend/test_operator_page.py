@@ -177,12 +177,14 @@ async def test_a_page_whose_program_was_killed_says_what_to_do_and_the_next_show
     await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible()
     await says(page, "still there?")
     await expect(page.locator(".line.unsent")).to_have_text(re.compile("still there"))
+    await page.get_by_label("Your answer").fill("half a")
     machine.program = await machine.start()
     await expect(page.get_by_text("open the address that it prints")).to_be_visible()
     await expect(page.get_by_text("Not sent: still there?")).to_be_visible()
     await page.goto(machine.address)
     await expect(page.locator("#banner")).to_be_hidden()
     await expect(page.locator(".line")).to_have_count(1)
+    await expect(page.get_by_label("Your answer")).to_have_value("half a")
     await expect(page.get_by_label("Note, for operators only")).to_have_value("resets the password")
 
 

@@ -187,6 +187,7 @@ async def test_what_is_typed_while_the_web_desk_is_away_outlives_a_reload_or_is_
         await expect(unsent).to_have_text(text)
 
     await types_while_it_is_away("still there?")
+    await page.get_by_label("Your message").fill("half a")
     with contextlib.suppress(Error):  # nobody answers
         await page.reload()
     desk.gateway = await desk.start_gateway()
@@ -195,6 +196,7 @@ async def test_what_is_typed_while_the_web_desk_is_away_outlives_a_reload_or_is_
     await expect(page.locator(".mine .mark.saved")).to_have_count(1)
     await expect(unsent).to_have_count(0)
     assert bob.shown(beginning("Asha: ")) == ["Asha: still there?"]
+    await expect(page.get_by_label("Your message")).to_have_value("half a")
 
     await types_while_it_is_away("too late")
     await bob.type("we close now", ".end")

@@ -32,6 +32,7 @@ def come_to_rest(world: World) -> None:
 def check_end(world: World) -> None:
     """Check the world after the calm."""
     world.letters.check_all_arrived()
+    world.views.check_equal()
     world.tables.check_equal()
     world.lines.check_channel()
     world.rooms.check_complete()
@@ -60,8 +61,7 @@ def check_room(world: World, room: str) -> None:
     inside = world.rooms.check_members(room)
     for speaker in inside:
         text = f"after the storm from {speaker.name} in {room}"
-        world.rooms.note_line(speaker, room, text)
-        speaker.say(text, room)
+        world.rooms.note_line(speaker, room, text, speaker.say(text, room))
         world.network.run_for(2.0)
         for person in inside:
             assert person is speaker or person.screen.texts()[-1] == text

@@ -8,10 +8,13 @@ is the world's to say.
 
 from typing import Final
 
+from chatapp.peer.core.records import RelationKind
 from tests.support.people import Person
 from tests.support.world import World
 
 ROOMS: Final = ("lab", "Yard", "den")
+KINDS: Final = tuple(kind for kind in RelationKind if kind is not RelationKind.UNKNOWN)
+EMOJIS: Final = ("👍", "🎉")
 ANSWERED_WITHIN: Final = 6.0
 
 
@@ -43,8 +46,28 @@ def say_in_room(world: World, one: Person, place: int) -> None:
     if is_online(one) and one.rooms:
         room = one.rooms[place % len(one.rooms)]
         text = f"{world.next_number()} from {one.name} in {room}"
-        world.rooms.note_line(one, room, text)
-        one.say(text, room)
+        world.rooms.note_line(one, room, text, one.say(text, room))
+
+
+def say_about(world: World, one: Person, place: int, kind: RelationKind) -> None:
+    """Answer one of the newest lines, put an emoji to it or take it away; change or take back a
+    line of one's own."""
+    if not is_online(one):
+        return
+    lines = one.changeable(ours=kind in (RelationKind.EDIT, RelationKind.RETRACT))
+    if not lines:
+        return
+    line = lines[place % len(lines)]
+    match kind:
+        case RelationKind.RETRACT:
+            text = ""
+        case RelationKind.REACT | RelationKind.UNREACT:
+            text = EMOJIS[place % len(EMOJIS)]
+        case _:
+            text = f"{world.next_number()} about {line.text!r} by {one.name}"
+    id_ = one.say_about(line, kind, text)
+    if line.room and id_ is not None:
+        world.rooms.note_line(one, line.room, text, id_)
 
 
 def enter(world: World, one: Person, room: str) -> None:

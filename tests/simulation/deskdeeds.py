@@ -72,7 +72,7 @@ def visitor_says(world: World, guest: Guest) -> None:
     if is_there(guest):
         text = f"{world.next_number()} from {guest.name} to the desk"
         world.desk.wrote(digest(guest.disk.ticket), text)
-        guest.say(text)
+        guest.say_at_desk(text)
 
 
 def visitor_lets_others_go_first(world: World, guest: Guest, *, is_paused: bool) -> None:

@@ -12,7 +12,7 @@ from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.simulation.hazards import HAZARD_WEIGHTS, HAZARDS, weather_of
 from tests.support.cluster.cluster import SimulatedCluster
 from tests.support.guests import Guest
-from tests.support.people import Person
+from tests.support.people import NEWEST_LINES, Person
 from tests.support.world import World
 
 Act = Callable[[World, random.Random], None]
@@ -26,6 +26,11 @@ bus or its broker."""
 TOPIC_SHARE: Final = 0.1
 """Of the steps of a world, the share at which somebody sets the topic of their room, if they are in
 one."""
+
+CHANGE_SHARES: Final = (0.0, 0.3, 1.0)
+"""Of the steps of a world, the share at which somebody says something about a line or changes it:
+one of these for each world."""
+CHANGES_AT_ONCE: Final = 3
 
 REPLAYED_SHARE: Final = 0.5
 """The share of worlds in which a stranger sends everything again, until the end."""
@@ -57,6 +62,14 @@ def _visitors(do: Callable[[World, Guest], None]) -> Act:
             do(world, chance.choice(world.guests))
 
     return act
+
+
+def _change_lines(world: World, chance: random.Random, share: float) -> None:
+    """Let people say something about lines and change them, at this share of steps."""
+    if chance.random() < share:
+        for _ in range(chance.randint(1, CHANGES_AT_ONCE)):
+            place, kind = chance.randrange(NEWEST_LINES), chance.choice(deeds.KINDS)
+            deeds.say_about(world, _one(world, chance), place, kind)
 
 
 WRITING: Final[tuple[tuple[Act, int], ...]] = (
@@ -140,12 +153,14 @@ def live_through(
     disk_fails: bool = True,
     fails_over: bool = True,
     replays: bool = True,
+    changes: bool = True,
     nodes: int = 1,
 ) -> World:
     """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the
     registry is stopped now and then. `disk_fails`: in half of them its syncs fail now and then.
     `fails_over`: in half of them the registry's node dies now and then, and another one takes over.
-    `replays`: in half of them a stranger sends everything again. Each has a source of chance of its
+    `replays`: in half of them a stranger sends everything again. `changes`: in most of them people
+    answer and change what was said. Each has a source of chance of its
     own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
     cluster."""
     chance = random.Random(seed)
@@ -159,6 +174,8 @@ def live_through(
     aside = random.Random(f"aside {seed}")
     topics = random.Random(f"topics {seed}")
     replaying = random.Random(f"replays {seed}")
+    changing = random.Random(f"changes {seed}")
+    change_share = changing.choice(CHANGE_SHARES) if changes else 0.0
     meddling = random.Random(f"cluster {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     deskdeeds.appoint(world)
@@ -188,6 +205,7 @@ def live_through(
             (act,) = chance.choices(acts, weights)
         if topics.random() < TOPIC_SHARE:
             deeds.set_topic(world, _one(world, topics), topics.choice(deeds.ROOMS))
+        _change_lines(world, changing, change_share)
         if world.guests and holding.random() < HOLD_SHARE:
             holding.choice(HOLDING)(world, holding)
         if world.guests and aside.random() < SIDE_SHARE:
@@ -215,6 +233,7 @@ def try_seed(
     disk_fails: bool = True,
     fails_over: bool = True,
     replays: bool = True,
+    changes: bool = True,
     nodes: int = 1,
 ) -> None:
     """Check the promise in the world of this seed; a failure names the seed."""
@@ -226,6 +245,7 @@ def try_seed(
             disk_fails=disk_fails,
             fails_over=fails_over,
             replays=replays,
+            changes=changes,
             nodes=nodes,
         )
         closing.check_end(world)

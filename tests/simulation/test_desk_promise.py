@@ -10,7 +10,7 @@ import pytest
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import CONSOLE
 from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE, DeskSettings
-from chatapp.wire.messages.desk import HoldVisitor, MoveVisitor
+from chatapp.wire.messages.desk import HoldVisitor, MoveVisitor, OverCause
 from tests.registry.rules.desk.people import visit
 from tests.support.promise.desk import DeskPromise
 from tests.support.world import World
@@ -29,7 +29,7 @@ class Watched:
                 openings=SimpleNamespace(_said={}), ratings=SimpleNamespace(_kept={})
             ),
         )
-        registry = SimpleNamespace(
+        self.registry = registry = SimpleNamespace(
             is_running=True,
             started_at=0.0,
             refused_at=-1.0,
@@ -151,4 +151,19 @@ def test_a_place_is_kept_from_the_loss_on_for_who_came_and_was_lost_in_one_step(
     watched.queue.handle_timer(now=keep_place)
     watched.network.now = keep_place if is_kept else keep_place / 2
     with nullcontext() if is_kept else pytest.raises(AssertionError, match="I6: 3 is over after"):
+        watched.look()
+
+
+@pytest.mark.parametrize(("refused_at", "is_true"), [(0.0, False), (1.0, True), (1.5, True)])
+def test_a_visit_is_not_kept_only_after_a_refusal_of_the_disk_since_it_came(
+    watched: Watched, *, refused_at: float, is_true: bool
+) -> None:
+    """It is told so behind what waits for older entries."""
+    third = visit(3, DEFAULT_QUEUE)
+    watched.network.now = 1.0
+    watched.queue.join(third)
+    watched.look()
+    watched.registry.refused_at, watched.network.now = refused_at, 2.0
+    watched.queue.end(third, OverCause.NOT_KEPT)
+    with nullcontext() if is_true else pytest.raises(AssertionError, match="I6: not kept"):
         watched.look()

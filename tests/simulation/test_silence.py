@@ -155,6 +155,6 @@ class TestTheDesk:
     ) -> None:
         alice, bob = world.people
         alice.fall_asleep()
-        guests[0].say("hello?")
+        guests[0].say_at_desk("hello?")
         world.network.run_for(KNOWN_WITHIN)
         assert not sees_online(bob, "alice")

@@ -83,7 +83,7 @@ class Guest(Person):
 
     # --- what a visitor does
 
-    def say(self, text: str, room: str | None = None) -> None:
+    def say_at_desk(self, text: str) -> None:
         """Send a line to the operator, or describe the issue while waiting."""
         self.typed.append(text)
         if self.guest.stage is Stage.ACTIVE:

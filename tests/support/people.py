@@ -8,16 +8,21 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from chatapp.peer.api import events
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp
+from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.records import CAN_WAIT, Record
+from chatapp.peer.core.records import CAN_WAIT, Record, Related, RelationKind, group_mark
 from chatapp.peer.history.database import History
+from chatapp.peer.history.query import StoredLine, shown
 from chatapp.peer.node.keystore import RENEWALS_MAX
 from chatapp.peer.node.storage import SYNC_SPAN
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import AgreementKey, Identity
+from chatapp.wire.messages.rooms import CHANNEL
+from chatapp.wire.names import is_same_name
 from tests.support.machine import POLICY, Machine
 from tests.support.network import Network
 from tests.support.screen import Screen
@@ -25,6 +30,15 @@ from tests.support.storage import Storage
 
 TRIES_AGAIN_AFTER: Final = 3.0
 """Seconds until a person whom the registry refused starts the program again."""
+NEWEST_LINES: Final = 8
+"""Lines of the past that a person looks at to change one, or to say something about it."""
+
+
+def stream_of(conversation: Conversation, reader: "Person") -> bytes:
+    """Return the key of an author's stream of this conversation, in which this person reads it."""
+    if conversation.is_person:
+        return reader.identity.public
+    return group_mark(f"#{conversation.name}" if conversation.is_room else CHANNEL)
 
 
 class Person(Machine):
@@ -43,8 +57,8 @@ class Person(Machine):
         self.screen = Screen()
         self.said_at: dict[str, float] = {}
         """When each text was sent; each is sent once."""
-        self.said_to_all: dict[int, float] = {}
-        """When each channel line was sent, by its id."""
+        self.begun_at: dict[int, float] = {}
+        """When each line or change was sent, by its id."""
         self.came_at: float | None = None
         """When this person was first registered."""
         self.bound_at: float | None = None
@@ -165,40 +179,92 @@ class Person(Machine):
         row = self.history._db.execute(query, (stream, text)).fetchone()
         return None if row is None else MessageState.numbered(row[0])
 
+    def has_got_through(self, id_: int) -> bool:
+        """Whether this person's line with this id is DELIVERED."""
+        query = "SELECT state FROM lines WHERE id = ?"
+        (state,) = self.history._db.execute(query, (id_,)).fetchone()
+        return MessageState.numbered(state) is MessageState.DELIVERED
+
     def count_standing(self, *standings: MessageState) -> int:
         """Count this person's messages in this state."""
         return sum(state in standings for _, _, state in self.sent())
 
+    def id_of(self, stream: bytes, number: int) -> int | None:
+        """Return the id of this person's line with this number in one of their own streams."""
+        query = "SELECT lines.id FROM lines JOIN streams ON streams.id = stream WHERE ours AND key = ? AND number = ?"
+        found = self.history._db.execute(query, (stream, number)).fetchone()
+        return None if found is None else int(found[0])
+
+    def key_of(self, line: events.LineEvent, reader: "Person") -> str | int | None:
+        """Return what tells a line of this person from all others of theirs: its text; if it has
+        none of its own (a change), or not any more (it was taken back), the id."""
+        if line.text and isinstance(line, events.Said | events.Edited):
+            return line.text
+        return self.id_of(stream_of(line.conversation, reader), line.number)
+
     # --- what a person does
 
-    def send(self, to: str, text: str) -> None:
+    def send(self, to: str, text: str, related: Related | None = None) -> None:
         """Send a message, after looking the name up as the face does."""
         if not self.is_running:
             return
         found = self.core.direct.look_up(to, now=self.network.now)
         if found is LookUp.ASKING:
             self.turn()
-            self.network.after(0.05, lambda: self.send(to, text))
+            self.network.after(0.05, lambda: self.send(to, text, related))
             return
         if found in (LookUp.KNOWN, LookUp.UNANSWERED):
-            self.said_at.setdefault(text, self.network.now)
             begin = self.core.direct.send if found is LookUp.KNOWN else self.core.direct.keep
-            begin(to, text, now=self.network.now)
-            self.turn()
+            self._begun(begin(to, text, related, now=self.network.now), text)
 
-    def send_all(self, text: str) -> None:
-        """Send a line to the channel."""
+    def send_all(self, text: str, related: Related | None = None) -> int:
+        """Send a line to the channel. Return its id."""
+        return self._begun(self.core.rooms.say_to_all(text, related, now=self.network.now), text)
+
+    def say(self, text: str, room: str | None = None, related: Related | None = None) -> int:
+        """Send a line to a room where the person is, by default the one entered last. Return its
+        id."""
+        begun = self.core.rooms.say(room or self.rooms[-1], text, related, now=self.network.now)
+        assert begun is not None
+        return self._begun(begun, text)
+
+    def _begun(self, begun: SentMessage, text: str) -> int:
         self.said_at.setdefault(text, self.network.now)
-        self.said_to_all[self.core.rooms.say_to_all(text, now=self.network.now).id] = (
-            self.network.now
+        self.begun_at[begun.id] = self.network.now
+        self.turn()
+        return begun.id
+
+    def changeable(self, *, ours: bool) -> list[StoredLine]:
+        """Return the newest lines that this person may answer or put an emoji to; with `ours`,
+        those to change or take back: as `answers.begin` says."""
+        return [
+            line
+            for line in self.history.lines.latest(NEWEST_LINES)
+            if (line.outgoing or not ours)
+            and not (line.folded is not None and line.folded.is_retracted)
+            and self._leads_to_its_stream(line)
+        ]
+
+    def _leads_to_its_stream(self, line: StoredLine) -> bool:
+        where = shown(line, self.core.me.name).conversation
+        if not where.is_person:
+            return not where.is_room or where.name in self.rooms
+        if is_same_name(where.name, self.core.me.name):
+            return line.stream == self.identity.public
+        contact = self.core.roster.contacts.by_name(where.name)
+        return contact is None or contact.identity == line.stream
+
+    def say_about(self, line: StoredLine, kind: RelationKind, text: str) -> int | None:
+        """Answer a line, change it, or put an emoji to it. Return the id, unless it is a direct
+        message."""
+        related = Related(kind, line.stream, is_ours=line.outgoing, number=line.number)
+        where = shown(line, self.core.me.name).conversation
+        if where.is_person:
+            self.send(where.name, text, related)
+            return None
+        return (
+            self.say(text, where.name, related) if where.is_room else self.send_all(text, related)
         )
-        self.turn()
-
-    def say(self, text: str, room: str | None = None) -> None:
-        """Send a line to a room where the person is, by default the one entered last."""
-        self.said_at.setdefault(text, self.network.now)
-        self.core.rooms.say(room or self.rooms[-1], text, now=self.network.now)
-        self.turn()
 
     def enter(self, room: str) -> None:
         """`join`."""

@@ -15,16 +15,17 @@ class Screen:
 
     def __init__(self) -> None:
         self.events: list[events.Event] = []
-        self.lines: list[events.Said] = []
+        self.lines: list[events.LineEvent] = []
+        """What others said, and what they changed of it."""
 
-    def show(self, event: events.Event) -> list[events.Said]:
+    def show(self, event: events.Event) -> list[events.LineEvent]:
         """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case events.Said(visit=0):
-                shown: list[events.Said] = [event]
+            case events.Said(visit=0) | events.Edited() | events.Retracted() | events.Reacted():
+                shown: list[events.LineEvent] = [event]
             case events.MailReturned(lines=lines):
-                shown = [line for line in lines if isinstance(line, events.Said)]
+                shown = list(lines)
             case _:
                 shown = []
         self.lines += shown

@@ -23,6 +23,7 @@ from tests.support.promise.presence import PresencePromise
 from tests.support.promise.rooms import RoomsPromise
 from tests.support.promise.tables import TablesPromise
 from tests.support.promise.timers import TimersPromise
+from tests.support.promise.views import ViewsPromise
 from tests.support.registry import SimulatedRegistry
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
@@ -59,6 +60,7 @@ class World:
         self.rooms = RoomsPromise(self)
         self.desk = DeskPromise(self)
         self.conversation = TalkPromise(self)
+        self.views = ViewsPromise(self)
         self.presence = PresencePromise(self)
         self.order = OrderPromise(self)
         self.nodes = NodesPromise(self)

@@ -96,6 +96,18 @@ async def test_each_change_that_is_not_to_be_is_refused_in_one_line() -> None:
             await bob.reply(came, "what?")
 
 
+async def test_what_did_not_get_through_is_not_changed() -> None:
+    async with Town() as town:
+        alice = await town.peer("alice", rooms="lab")
+        await town.registry.kill()
+        line = await alice.say("lab", "hi")
+        await line.settled()
+        alice.leave_room("lab")
+        await town.event(alice, events.LeftRoom)
+        with pytest.raises(ChangeRefused, match="did not get through"):
+            await alice.edit(line, "hello")
+
+
 Heard = tuple[str, int, str, bool, bool, tuple[tuple[str, tuple[str, ...]], ...]]
 
 

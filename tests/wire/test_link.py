@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from chatapp.wire.aio.link import TcpLink, limit_segments
+from chatapp.wire.codec import frame
 from chatapp.wire.limits import (
     LINK_QUEUE_MAX,
     LINK_SEGMENT_MAX,
@@ -26,6 +27,7 @@ class Owner:
 
     def link_opened(self, link: TcpLink) -> None: ...
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
+    def link_progressed(self, link: TcpLink, begun: int) -> None: ...
     def link_closed(self, link: TcpLink, reason: str) -> None: ...
 
 
@@ -79,6 +81,28 @@ async def write_more_than_fits() -> None:
         received += more
     there.close()
     assert received == b"".join(written)
+
+
+async def test_a_frame_on_its_way_is_told_until_it_is_whole() -> None:
+    told: list[object] = []
+    here, there = connected()
+
+    class Reader(Owner):
+        def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
+            told.append(frames)
+
+        def link_progressed(self, link: TcpLink, begun: int) -> None:
+            told.append(begun)
+
+    link = TcpLink(Reader())
+    link.allow_full_frames()
+    await asyncio.get_running_loop().create_connection(lambda: link, sock=here)
+    for piece in (frame(b"one") + b"\0\0", b"\0\x05he", b"llo"):
+        link.data_received(piece)
+    assert told == [[b"one"], 6, [b"hello"]]
+    link.cut("the test is over")
+    there.close()
+    await asyncio.sleep(0)
 
 
 async def test_a_reader_that_is_gone_ends_the_link_and_no_more() -> None:

@@ -218,6 +218,7 @@ class Company:
         self.links.append(link)
 
     def link_frames(self, link: TcpLink, frames: list[bytes]) -> None: ...
+    def link_progressed(self, link: TcpLink, begun: int) -> None: ...
 
     def link_closed(self, link: TcpLink, reason: str) -> None:
         self.closed.put_nowait(link)

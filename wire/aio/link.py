@@ -71,6 +71,9 @@ class TcpLinkOwner(Protocol):
     def link_frames(self, link: "TcpLink", frames: list[bytes]) -> None:
         """Frames arrived: all that one read brought."""
 
+    def link_progressed(self, link: "TcpLink", begun: int) -> None:
+        """Bytes arrived that end no frame: so many of it are here by now."""
+
     def link_closed(self, link: "TcpLink", reason: str) -> None:
         """The connection has ended; called once."""
 
@@ -124,6 +127,8 @@ class TcpLink(asyncio.Protocol):
             self.cut(str(error))
         if frames:
             self._owner.link_frames(self, frames)
+        elif self._reader.waiting:
+            self._owner.link_progressed(self, self._reader.waiting)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner once."""

@@ -52,7 +52,7 @@ from chatapp.wire.messages.rooms import (
     TopicChanged,
     TopicRefused,
 )
-from chatapp.wire.messages.table import FetchTable, TablePage
+from chatapp.wire.messages.table import FetchTable, SetStatus, TablePage
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
@@ -83,6 +83,7 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True, tag=84):
 PeerRequest = (
     Attach
     | FetchTable
+    | SetStatus
     | DepositMail
     | TakeMail
     | AskMail

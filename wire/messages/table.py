@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import Count, Host, Key, Name, Port, Signature
+from chatapp.wire.limits import STATUS_MAX, Count, Host, Key, Name, Port, Signature
 
 RUN_BITS: Final = 28
 """How many bits of a table version count the changes; those above name the run of the registry
@@ -57,6 +57,9 @@ ONLINE: Final = frozenset({Presence.ONLINE, Presence.SLOW})
 """What somebody online has."""
 
 
+StatusText = Annotated[str, msgspec.Meta(max_length=STATUS_MAX)]
+
+
 class Row(msgspec.Struct, frozen=True, array_like=True):
     """One person in the table (clause 3.2)."""
 
@@ -71,6 +74,10 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     own)."""
     version: Count
     """The version of the table in which this row changed."""
+    status: StatusText = ""
+    """What they say of themselves."""
+    away: StatusText | None = None
+    """Why they do not answer now, though their program does; None: they do."""
 
     @property
     def online(self) -> bool:
@@ -91,6 +98,13 @@ class TableBatch(msgspec.Struct, frozen=True, array_like=True):
     since: Count
     version: Count
     rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=64)]
+
+
+class SetStatus(msgspec.Struct, frozen=True, array_like=True, tag=22):
+    """Peer to registry: what my row is to say of me (clause 3.8)."""
+
+    status: StatusText
+    away: StatusText | None
 
 
 class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):

@@ -15,7 +15,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.core.contacts import Change, Contact, Contacts, doubt_about
-from chatapp.peer.core.context import Context, RegistryChange, Routes
+from chatapp.peer.core.context import Context, RegistryChange, RegistryReach, Routes
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import (
     IgnoreChanged,
@@ -25,10 +25,12 @@ from chatapp.peer.core.records import (
     RowsSaved,
 )
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import STATUS_MAX
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import GroupPage
-from chatapp.wire.messages.table import Row, TableBatch, TablePage
+from chatapp.wire.messages.table import Row, SetStatus, TableBatch, TablePage
 from chatapp.wire.names import name_key
+from chatapp.wire.text import sanitize
 
 ROUNDS: Final = 5_200
 """Hashes for each half. An attacker who searches a key with the same half pays them for every key
@@ -160,6 +162,46 @@ class TrustDecisions:
         return row.card.identity == self._ctx.me.identity.public
 
 
+class Standing:
+    """What our row says of us, as the user wants it. The registry forgets it when it is started
+    again, so it is told again whenever our row says something else."""
+
+    def __init__(self, ctx: Context, row: Row | None) -> None:
+        """`row`: our own, as an earlier run knew it."""
+        self._out = ctx.out
+        self._status: Final = ctx.status
+        self.text = "" if row is None else row.status
+        """What the user says of themselves."""
+        self.away: str | None = None
+        """Why the user does not answer; None: they do, as whoever starts a program."""
+        self._is_settled = False
+        """Whether the text is that of this run, and not only what an earlier one knew."""
+
+    def change(self, text: str | None, away: str | None) -> events.StatusSet:
+        """Set what our row says. `text`: None leaves it as it is."""
+        if text is not None:
+            self.text, self._is_settled = _fitted(text), True
+        self.away = None if away is None else _fitted(away)
+        self._tell()
+        is_later = self._status.reach is not RegistryReach.UP
+        return events.StatusSet(status=self.text, away=self.away, is_later=is_later)
+
+    def row_came(self, row: Row) -> None:
+        """Take our own row."""
+        if not self._is_settled:
+            self.text, self._is_settled = row.status or self.text, True
+        if (row.status, row.away) != (self.text, self.away):
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._status.reach is RegistryReach.UP:
+            self._out.requests.append(SetStatus(self.text, self.away))
+
+
+def _fitted(text: str) -> str:
+    return sanitize(text.strip())[:STATUS_MAX]
+
+
 Authored = MailBatch | GroupPage
 """Notices with things that people have said."""
 
@@ -191,6 +233,7 @@ class Roster:
         self.trust: Final = TrustDecisions(ctx, self.table, replaced=hub.key_replaced)
         self.fetch: Final = self.table.fetch
         self.fetch_anew: Final = self.table.fetch_anew
+        self.progressed: Final = self.table.progressed
         self.find: Final = self._resolver.find
         self.searches: Final = self._resolver.searches
         self.forget: Final = self._resolver.forget
@@ -208,6 +251,8 @@ class Roster:
             self.contacts.block(_capped(row, loaded.version))
         for identity, key in loaded.former_names.items():
             self.contacts.also_called(identity, key)
+        own = self.contacts.by_identity(ctx.me.identity.public)
+        self.standing: Final = Standing(ctx, None if own is None else own.row)
         self.contacts.ignored.update(loaded.ignored)
         self.contacts.verified.update(loaded.verified)
 

@@ -25,8 +25,9 @@ from chatapp.wire.codec import decode_row
 from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
 from chatapp.wire.names import name_key
 
-FETCH_TIMEOUT = 2.0
-"""Seconds after which an unanswered request for rows is made again."""
+FETCH_TIMEOUT: Final = 10.0
+"""Seconds after which an unanswered request for rows is made again, if nothing long is on its way:
+nothing gets lost on a link, but the registry drops what we ask too often."""
 
 
 _ABSENCES: Final = {Presence.LOST: Absence.LOST, Presence.BANNED: Absence.BANNED}
@@ -93,6 +94,12 @@ class Table:
         the link is up."""
         self.asked += 1
         self._ask(now)
+
+    def progressed(self, *, now: float) -> None:
+        """Note that part of a long frame came: on a slow link a page takes a minute, and a second
+        request would bring it twice."""
+        if self._fetching_since is not None:
+            self._fetching_since = now
 
     def take_page(
         self, page: TablePage, *, now: float, wall: float

@@ -236,6 +236,7 @@ class RegistryConnection:
     def handle_timer(self, *, now: float) -> None:
         """Repeat what the registry did not answer, show a sign of life, close a connection that
         came to nothing."""
+        self._session.link_heard_at = now if self.link.is_within_frame else self.link.heard_at
         self._session.handle_timer(now=now)
         if self.link.is_keepalive_due(now):
             self.link.send(Ping(reference=0), now=now)
@@ -427,6 +428,10 @@ class NodeCore:
         """Take frames from the link."""
         self._connection.receive_frames(frames, now=now)
         self._follow_up(now)
+
+    def link_progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come, which is not whole yet."""
+        self._connection.link.progressed(begun, now=now)
 
     def link_closed(self, *, now: float) -> None:
         """Note that the connection was closed, or could not be made."""

@@ -46,6 +46,11 @@ SLOW_ROUND_TRIP: Final = 0.5
 MEASURES: Final = 3
 """Round trips in a row that make a link a slow one, or a usual one again."""
 
+FRAME_RATE_LEAST: Final = LINK_RATE_LEAST // 4
+"""Bytes a second, after a pause of `LINK_STALL_TIMEOUT`, at which a long frame shows that the
+registry is not silent: four people may share a radio link. No frame can take longer than that, so
+whoever sends bytes that never end one does not keep us from other servers."""
+
 LATE_AFTER: Final = 2.5
 """Seconds by which a late timer shows that the program itself was suspended: then what came
 meanwhile is still unread."""
@@ -97,6 +102,11 @@ class RegistryLink:
         self._unheard_since: float | None = None
         """When we first sent something after we last heard the registry; None: nothing since
         then."""
+        self.heard_at = float("-inf")
+        """When something of the registry last came: a frame, or part of one."""
+        self.is_within_frame = False
+        """Whether part of a frame has come. Until the rest comes, or has not come for long, only
+        this link says whether the registry is there: TCP may send lost bytes again for seconds."""
         self._unheard_bytes = 0
         """What we have sent since then."""
         self._is_asked = False
@@ -143,7 +153,7 @@ class RegistryLink:
         """Want no link any more; the driver closes its connection."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
         self.is_granted = False
-        self._heard()
+        self._answered()
         if self._session is not None:
             self._session.erase()
             self._session = None
@@ -210,7 +220,7 @@ class RegistryLink:
             raise SealError("a frame before our first one")
         kind = data[:1]
         if kind == _GROUP_RELAYED:
-            self._heard()
+            self._heard(now)
             return None
         if kind == _RENEWAL:
             self.outgoing.append(frame(self._session.renewal_came(data)))
@@ -223,10 +233,17 @@ class RegistryLink:
                 self._is_of_use = True
             elif self._is_measuring and self._unheard_since is not None:
                 self._measured(now - self._unheard_since)
-        self._heard()
+        self._heard(now)
         if now - self._opened_at >= STABLE_AFTER:
             self._backoff.reset()
         return payload
+
+    def progressed(self, begun: int, *, now: float) -> None:
+        """Note that so many bytes of a frame have come: on a slow link a page of the table takes
+        longer than the registry may be silent."""
+        since = now if self._unheard_since is None else self._unheard_since
+        if begun >= (now - since - LINK_STALL_TIMEOUT) * FRAME_RATE_LEAST:
+            self.heard_at, self.is_within_frame = now, True
 
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link. While it does not, silence says nothing about the
@@ -252,7 +269,7 @@ class RegistryLink:
             and self._unheard_since is not None
             and self._is_read
             and not self._is_asked
-            and now >= self._unheard_since + ASKED_AFTER
+            and now >= self._silent_since(self._unheard_since) + ASKED_AFTER
         )
 
     def handle_timer(self, *, now: float) -> bool:
@@ -282,9 +299,8 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
-        return min(
-            due, self._unheard_since + (self._stall_timeout() if self._is_asked else ASKED_AFTER)
-        )
+        silent_for = self._stall_timeout() if self._is_asked else ASKED_AFTER
+        return min(due, self._silent_since(self._unheard_since) + silent_for)
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
@@ -300,8 +316,16 @@ class RegistryLink:
         if max(self._slow_in_row, self._fast_in_row) >= MEASURES:
             self.is_slow = self._slow_in_row > 0
 
-    def _heard(self) -> None:
+    def _heard(self, now: float) -> None:
+        self.heard_at = now
+        self._answered()
+
+    def _answered(self) -> None:
         self._unheard_since, self._is_measuring, self._unheard_bytes = None, False, 0
+        self.is_within_frame = False
+
+    def _silent_since(self, unheard_since: float) -> float:
+        return max(unheard_since, self.heard_at)
 
     def _say(self, body: bytes, now: float) -> None:
         self.outgoing.append(frame(body))
@@ -334,7 +358,7 @@ class RegistryLink:
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:
             return False
-        late = now - (self._unheard_since + self._stall_timeout())
+        late = now - (self._silent_since(self._unheard_since) + self._stall_timeout())
         if late < 0:
             return False
         if late >= LATE_AFTER:

@@ -262,6 +262,8 @@ class RegistrySession:
         """The newest table version that the registry has mentioned."""
         self.heard_at = float("-inf")
         """When the registry last answered a question of ours."""
+        self.link_heard_at = float("-inf")
+        """When something of the registry last came on the link."""
         self._is_linked = False
         self._asked_at = float("-inf")
 
@@ -555,7 +557,9 @@ class RegistrySession:
             self._ask(now)
         question = self._question
         if question is not None:
-            if question.is_over(now):
+            if question.is_over(now) and self._is_heard_since(question.asked_at):
+                self._question, self._next_ping = None, self._ping_at(now)
+            elif question.is_over(now):
                 self._step(Input.UNANSWERED, now)
             elif question.is_due(now):
                 if self.state in (State.REGISTERED, State.LEAVING):
@@ -565,6 +569,11 @@ class RegistrySession:
                     self._sealed.append(
                         self._sealed_wording(question)
                     )  # on the link too: UDP may be blocked
+
+    def _is_heard_since(self, asked_at: float) -> bool:
+        """Return whether the link shows that the registry is there, although our ping is not
+        answered: on a slow link the answer waits behind what else comes."""
+        return self.state is State.REGISTERED and self._is_linked and self.link_heard_at > asked_at
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""

@@ -26,15 +26,15 @@ from chatapp.peer.faces.full.composer import Composer
 from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
-from chatapp.peer.faces.full.runner import ScreenRunner
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES, Signs
 from chatapp.peer.faces.program import INTERRUPTED
+from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.layout import notice, title, titled
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import ListRow, Pane, next_with_news
 from chatapp.peer.view.screen import Attention, ScreenView
-from chatapp.peer.view.view import USUAL_START, Changes, Start
+from chatapp.peer.view.view import KEPT_AFTER, USUAL_START, Changes, Start
 from chatapp.peer.words import full as words
 from chatapp.peer.words.answers import LEAVE_AGAIN
 from chatapp.peer.words.formatting import Candidate, Fragments, status_pieces
@@ -177,6 +177,8 @@ class FullApp(App[None]):
         self._is_quiet: Final = is_quiet
         self._shown_pane: Pane = self.view.open_pane
         """The conversation whose draft stands in the input."""
+        self._keeps: asyncio.TimerHandle | None = None
+        """When what stands there is kept; None: it is."""
         self._rows: list[ListRow] = []
         self._interrupted_at = float("-inf")
         self._rang_at = float("-inf")
@@ -438,7 +440,9 @@ class FullApp(App[None]):
         self.log_view.follow()
 
     def on_composer_drafted(self, event: Composer.Drafted) -> None:
-        """Note what is typed."""
+        """Note what is typed, which is kept at the next pause."""
+        self._stop_keeping()
+        self._keeps = asyncio.get_running_loop().call_later(KEPT_AFTER, self.keep_draft)
         if event.text:
             self._deselect()
             self.runner.typing(event.text)
@@ -502,8 +506,18 @@ class FullApp(App[None]):
         """The user turns to another window, which may be one of ours."""
         self.keep_draft()
 
+    def on_unmount(self) -> None:
+        """The input is gone; what stood there is kept."""
+        self._stop_keeping()
+
+    def _stop_keeping(self) -> None:
+        if self._keeps is not None:
+            self._keeps.cancel()
+            self._keeps = None
+
     def keep_draft(self) -> None:
-        """Let the user's other windows know what is typed."""
+        """Keep what is typed."""
+        self._stop_keeping()
         self.runner.keep_draft(self._shown_pane, self.composer.text)
 
     # --- keys

@@ -129,9 +129,8 @@ class FullFace:
         is_quiet: bool = False,
         note: Callable[[Sequence[events.Event]], None] = lambda _: None,
         start: Start = USUAL_START,
-        greeting: Iterable[str] = (),
     ) -> None:
-        """`greeting`: lines to show first. The others are those of `FullApp`."""
+        """As `FullApp`."""
         self._app: Final = FullApp(
             node,
             UNICODE if _speaks_utf8() else ASCII,
@@ -141,7 +140,10 @@ class FullFace:
             start=start,
             driver_class=ScreenDriver,
         )
-        self._app.runner.show_here(greeting)
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Show lines of the program."""
+        self._app.runner.show_here(lines)
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""

@@ -102,7 +102,7 @@ class Opener:
 
     def go_to(self) -> None:
         """Choose a conversation, a room or a person."""
-        from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+        from chatapp.peer.faces.full.overlays.pickers import PlaceOverlay
         from chatapp.peer.view.lookups import Places
 
         view = self._app.view

@@ -21,6 +21,7 @@ from chatapp.peer.faces.program import (
     ENDING_SIGNALS,
     FAILED,
     INTERRUPTED,
+    Beside,
     StartOptions,
     VisitOptions,
     start_logging,
@@ -41,17 +42,18 @@ def run(
     log_level: str,
     ask_name: Callable[[], str] | None = None,
     may_show_lines: bool = False,
+    beside: Beside | None = None,
 ) -> int:
     """Run a peer until the user ends it. `ask_name`: asks for another name if this one is taken;
     None where nobody can be asked. `may_show_lines`: where a full screen cannot be shown, show
-    lines. Returns the exit status."""
+    lines. `beside`: what is served beside the terminal. Returns the exit status."""
     if wanted.is_full and (why := no_full_screen()) is not None:
         print(words.cannot_be_full(why, shows_lines=may_show_lines), file=sys.stderr)
         if not may_show_lines:
             return FAILED
         wanted = msgspec.structs.replace(wanted, is_full=False)
     while True:
-        program = PeerProgram(wanted)
+        program = PeerProgram(wanted, beside=beside)
         status = run_program(program.chat, plain=plain or wanted.is_full, log_level=log_level)
         if program.complaints:
             print(*program.complaints, sep="\n", file=sys.stderr)
@@ -74,8 +76,10 @@ def run_visit(wanted: VisitOptions, *, plain: bool, log_level: str) -> int:
 class PeerProgram:
     """One run of a peer at a terminal or a pipe."""
 
-    def __init__(self, wanted: StartOptions) -> None:
+    def __init__(self, wanted: StartOptions, *, beside: Beside | None = None) -> None:
+        """`beside`: as in `run`."""
         self._wanted: Final = wanted
+        self._beside: Final = beside
         self.is_name_taken = False
         """Whether the name was refused at the start because it is taken."""
         self.complaints: Sequence[str] = ()
@@ -109,7 +113,7 @@ class PeerProgram:
     async def _talk(self, terminal: "Terminal", completions: CompletionIndex | None) -> int:
         from chatapp.peer.faces.line.start import PeerStart
 
-        start = PeerStart(self._wanted, terminal, completions)
+        start = PeerStart(self._wanted, terminal, completions, beside=self._beside)
         try:
             return await start.chat()
         finally:

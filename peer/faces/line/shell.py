@@ -12,11 +12,9 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.runner import Runner
 from chatapp.peer.node.local import line_id
 from chatapp.peer.view.flow import FlowView
-from chatapp.peer.view.view import USUAL_START, Changes, Start
+from chatapp.peer.view.view import KEPT_AFTER, USUAL_START, Changes, Start
 from chatapp.peer.words.formatting import Status, TypedLine
 
-KEPT_AFTER: Final = 1.0
-"""Seconds without a key after which the user's other windows learn what is typed."""
 LAST_WORDS_WITHIN: Final = 0.5
 """Seconds that the terminal gets for the last lines when the program ends."""
 
@@ -78,7 +76,11 @@ class LineFace:
         self._runner: Final = Runner(node, self._view, self, note=note)
         self._draft = ""
         self._keeps: asyncio.TimerHandle | None = None
-        """When the user's other windows learn of the draft; None: they have."""
+        """When the draft is kept; None: it is."""
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Show lines of the program."""
+        self._terminal.show(lines)
 
     def stop(self, status: int) -> None:
         """End the program now with this exit status."""
@@ -126,8 +128,8 @@ class LineFace:
     # --- what is typed
 
     async def _report_typing(self) -> None:
-        """Tell the recipient of the message that is being typed that it is, and, at the next pause,
-        the user's other windows what it says."""
+        """Tell the recipient of the message that is being typed that it is, and keep what it says
+        at the next pause."""
         loop = asyncio.get_running_loop()
         async with contextlib.aclosing(self._terminal.drafts()) as drafts:
             async for draft in drafts:
@@ -139,7 +141,7 @@ class LineFace:
                 self._keeps = loop.call_later(after, self._keep_draft)
 
     def _keep_draft(self) -> None:
-        """Have the user's other windows learn of the draft now."""
+        """Keep the draft now."""
         if self._keeps is not None:
             self._keeps.cancel()
             self._keeps = None

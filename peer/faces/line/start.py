@@ -21,11 +21,19 @@ from chatapp.peer.faces.opening import (
     open_or_attach,
     peer_for,
 )
-from chatapp.peer.faces.program import FAILED, Face, StartOptions, resume_gc, run_until_signal
+from chatapp.peer.faces.program import (
+    FAILED,
+    Beside,
+    PeerFace,
+    StartOptions,
+    resume_gc,
+    run_until_signal,
+)
 from chatapp.peer.node.starts import latest_name, why_taken
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.view import Start
 from chatapp.peer.words import answers
+from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import known_homes
 
 _OF_ANOTHER: Final = Start(is_over=True)
@@ -36,9 +44,16 @@ class PeerStart:
     """One start of a peer at its terminal."""
 
     def __init__(
-        self, wanted: StartOptions, terminal: Terminal, completions: CompletionIndex | None
+        self,
+        wanted: StartOptions,
+        terminal: Terminal,
+        completions: CompletionIndex | None,
+        *,
+        beside: Beside | None = None,
     ) -> None:
-        """`completions`: where to note names for a terminal that offers them; None for a pipe."""
+        """`completions`: where to note names for a terminal that offers them; None for a pipe.
+        `beside`: what is served beside the terminal."""
+        self._beside: Final = beside
         self._wanted: Final = wanted
         self._terminal: Final = terminal
         self._completions: Final = completions
@@ -68,22 +83,31 @@ class PeerStart:
         face = self._face(peer, start)
         offer = offered(peer)
         try:
-            return await run_until_signal(face)
+            return await self._run(peer, face)
         finally:
             await close_offered(peer, offer)
 
-    def _face(self, peer: Peer, start: Start, greeting: Sequence[str] = ()) -> Face:
-        """Return the face of a peer. `greeting`: lines to show first."""
+    async def _run(self, peer: Peer, face: PeerFace) -> int:
+        """Run a face, and what is served beside it, until the user ends it. Returns the exit
+        status."""
+        async with contextlib.AsyncExitStack() as undo:
+            if self._beside is not None:
+                try:
+                    await undo.enter_async_context(self._beside(peer, face.tell))
+                except ChatAppError as error:
+                    face.tell([f"[{error}]"])
+            return await run_until_signal(face)
+
+    def _face(self, peer: Peer, start: Start) -> PeerFace:
+        """Return the face of a peer."""
         note = partial(note_start, peer)
         if self._wanted.is_full:
             from chatapp.peer.faces.full.face import (
                 FullFace,  # deferred: Textual takes as long as all else
             )
 
-            return FullFace(
-                peer.node, is_quiet=self._wanted.quiet, note=note, start=start, greeting=greeting
-            )
-        face = LineFace(
+            return FullFace(peer.node, is_quiet=self._wanted.quiet, note=note, start=start)
+        return LineFace(
             peer.node,
             self._terminal,
             stay=self._wanted.stay,
@@ -92,8 +116,6 @@ class PeerStart:
             note=note,
             start=start,
         )
-        self._terminal.show(greeting)
-        return face
 
     async def _attach(self, peer: "Peer") -> int:
         """Show a peer that another program runs, and maybe this one later, until the user ends this
@@ -101,12 +123,13 @@ class PeerStart:
         try:
             if not await is_same_server(peer, self._wanted.servers, self._wanted.registry_key):
                 return await self._cannot_start([elsewhere_line(peer)])
-            face = self._face(peer, _OF_ANOTHER, [answers.attached_line(peer.name)])
+            face = self._face(peer, _OF_ANOTHER)
+            face.tell([answers.attached_line(peer.name)])
             for room in self._wanted.rooms:
                 peer.enter_room(room)
             if self._wanted.rooms:
                 await peer.rooms_settled()
-            return await run_until_signal(face)
+            return await self._run(peer, face)
         except NotOpen:
             return await self._cannot_start(
                 answers.attachment_lines(events.ProgramEnded(name=peer.name))

@@ -94,6 +94,28 @@ SESSIONS_PER_ADDRESS visits has two for each: the stream, and one for what is as
 further one that network's connection is cut that has been silent longest; a browser opens it again.
 Those that come by a named proxy are counted together only."""
 
+WINDOWS_MAX: Final = 8
+"""Windows of a person's page. Each is attached to the node; for a further one, that which has been
+silent longest goes."""
+
+WINDOW_STAYS: Final = 60.0
+"""Seconds for which a window without a browser stays: one that reloads, or that was cut off."""
+
+LINES_SHOWN: Final = 150
+"""Lines of a conversation on a page of a person, and by how many more it grows at a time."""
+
+LINES_SHOWN_MAX: Final = 450
+"""The same at most: 150 KiB and 50 ms. Of more, the newest or the oldest are left out."""
+
+ROWS_SHOWN: Final = 300
+"""Conversations in the list of such a page."""
+
+PLACES_SHOWN: Final = 300
+"""People and rooms that it lists beside the conversation."""
+
+CALLS_KEPT: Final = 20
+"""Calls of the user that are kept for a window whose stream is interrupted."""
+
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""
 

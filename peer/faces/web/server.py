@@ -6,7 +6,6 @@ import contextlib
 import errno
 import gc
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chatapp.peer.faces.program import DONE, FAILED, INTERRUPTED, resume_gc
+from chatapp.peer.faces.program import ENDING_SIGNALS, FAILED, resume_gc
 from chatapp.peer.faces.web.budget import Crowd, Ledger, WebBudget
 from chatapp.peer.faces.web.limits import (
     ACCEPTED_AT_ONCE,
@@ -275,19 +274,18 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(
+async def serve_until(
     app: ASGIApp,
     listener: socket.socket,
     *,
-    proxies: Sequence[str],
+    proxies: Sequence[str] = (),
     until: asyncio.Future[int],
     ending: Callable[[], None],
     budget: WebBudget,
-) -> int:
-    """Serve `app` until `until` is done, or SIGTERM, SIGHUP or SIGINT comes; return its result, the
-    exit status. `proxies`: the addresses and networks whose `X-Forwarded-For` and
-    `X-Forwarded-Proto` are believed. `ending` is called first at the end, and closes streams.
-    `budget`: what all clients share."""
+) -> None:
+    """Serve `app` until `until` is done. `proxies`: the addresses and networks whose
+    `X-Forwarded-For` and `X-Forwarded-Proto` are believed. `ending` is called first at the end, and
+    closes streams. `budget`: what all clients share."""
     # uvicorn says that it wants a class, and calls what it is given.
     connection_class = cast("type[asyncio.Protocol]", partial(BoundedConnection, budget=budget))
     config = uvicorn.Config(
@@ -308,6 +306,26 @@ async def serve(
         timeout_graceful_shutdown=ENDS_WITHIN,
     )
     server = Server(config)
+
+    def stop(_: object) -> None:
+        ending()
+        server.should_exit = True
+
+    until.add_done_callback(stop)
+    await server.serve(sockets=[listener])
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    proxies: Sequence[str],
+    ending: Callable[[], None],
+    until: asyncio.Future[int],
+    budget: WebBudget,
+) -> int:
+    """Do what `serve_until` does as a program of its own, which SIGTERM, SIGHUP or SIGINT ends, too.
+    Returns the exit status: the result of `until`."""
     resume_gc()
     # A transport of asyncio refers to itself, so of a crowd of closed connections ten thousand would
     # stay until the collector looks at the oldest generation.
@@ -317,24 +335,15 @@ async def serve(
         if not until.done():
             until.set_result(status)
 
-    def stop(_: object) -> None:
-        ending()
-        server.should_exit = True
-
-    until.add_done_callback(stop)
     loop = asyncio.get_running_loop()
-    for number, status in _STATUS_OF.items():
+    for number, status in ENDING_SIGNALS:
         loop.add_signal_handler(number, end, status)
     try:
-        await server.serve(sockets=[listener])
+        await serve_until(app, listener, proxies=proxies, until=until, ending=ending, budget=budget)
     finally:
-        for number in _STATUS_OF:
+        for number, _ in ENDING_SIGNALS:
             loop.remove_signal_handler(number)
     return until.result()
-
-
-_STATUS_OF: Final = {signal.SIGTERM: DONE, signal.SIGHUP: DONE, signal.SIGINT: INTERRUPTED}
-"""The exit status for each signal that ends the program."""
 
 
 def say(line: str) -> None:

@@ -42,6 +42,7 @@ class Person:
 
     __slots__ = (
         "address",
+        "away",
         "card",
         "channel_since",
         "encoded",
@@ -54,6 +55,7 @@ class Person:
         "since",
         "size",
         "sender_index",
+        "status",
         "told_at",
         "version",
     )
@@ -76,6 +78,8 @@ class Person:
         self.is_banned = False
         """Whether the person is banned. The row says so instead of the presence."""
         self.since = since
+        self.status = ""
+        self.away: str | None = None
         self.sender_index = 0
         self.version = 0
         self.told_at = float("-inf")
@@ -95,7 +99,17 @@ class Person:
             host, port = self.address
             presence = Presence.BANNED if self.is_banned else self.presence
             row = encode(
-                Row(self.card, host, port, presence, self.since, self.sender_index, self.version)
+                Row(
+                    self.card,
+                    host,
+                    port,
+                    presence,
+                    self.since,
+                    self.sender_index,
+                    self.version,
+                    self.status,
+                    self.away,
+                )
             )
             self.encoded, self.size = msgspec.Raw(row), len(row)
         return self.encoded
@@ -224,6 +238,7 @@ class Directory:
                 continue
             person.card, person.since, person.version = row.card, row.since, row.version
             person.presence, person.sender_index = row.presence, row.sender_index
+            person.status, person.away = row.status, row.away
             person.address = Address(row.host, row.port)
             person.encoded, person.size = msgspec.Raw(raw), len(raw)
             if person.online:
@@ -313,6 +328,7 @@ class Directory:
         if person.place < 0:
             return  # nobody was told of this person
         person.presence, person.is_banned, person.sender_index = Presence.RELEASED, False, 0
+        person.status, person.away = "", None
         self._tell(person)
         self._released[identity] = person
         if len(self._released) > RELEASED_TOLD_MAX:
@@ -383,6 +399,14 @@ class Directory:
             self._online.pop(person.card.identity, None)
         if is_told:
             self._tell(person)
+
+    def set_status(self, person: Person, status: str, away: str | None, *, now: float) -> None:
+        """Set what the row says of a person."""
+        if (status, away) != (person.status, person.away):
+            is_told = self._may_tell(person, now)
+            person.status, person.away = status, away
+            if is_told:
+                self._tell(person)
 
     def ban(self, person: Person, *, is_banned: bool) -> None:
         """Set whether a person is banned, and announce it at once."""

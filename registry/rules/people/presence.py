@@ -81,6 +81,14 @@ class PresenceTracker:
         self._show(person, caller, now)
         return [Reply(to=caller, message=LeaseNamed(seconds=span))]
 
+    def set_status(self, request: table.SetStatus, caller: Caller, *, now: float) -> list[Effect]:
+        """Set what somebody's row says of them. The changed row is the answer."""
+        person = self._directory.person(caller.identity)
+        if person is None or caller.link != self.connections.link_of(caller.identity):
+            return [Drop(reason=DropReason.PING_FROM_STRANGER)]
+        self._directory.set_status(person, request.status, request.away, now=now)
+        return []
+
     def attach(
         self, caller: Caller, link: int, sender_index: int, *, now: float
     ) -> list[Effect] | None:

@@ -29,6 +29,7 @@ from tests.peer.faces.windows import (
     full,
     line,
     operator_page,
+    own_page,
     pipe,
     scripted_page,
     until,
@@ -43,6 +44,7 @@ FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
     "pipe": pipe,
     "full": full,
     "attached": attached,
+    "own page": own_page,
     "page": operator_page,
 }
 VISITED: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[Seen]]]] = {
@@ -50,6 +52,8 @@ VISITED: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[S
     "page": visitor_page,
     "page with script": scripted_page,
 }
+OPENED: Final = {"full": "> Write to bob", "own page": "Write to bob"}
+"""What a face shows when the conversation with bob is open, if it is not a line."""
 UNVERIFIED: Final = "unverified: nobody of this name is registered"
 
 
@@ -136,27 +140,35 @@ TALK: Final[dict[str, Row]] = {
     "a claimed author": (
         _claims,
         dict.fromkeys(("line", "pipe", "attached"), (f"mallory ({UNVERIFIED}): the door is open",))
-        | {"full": ("mallory?", "the door is open", UNVERIFIED)},
+        | dict.fromkeys(("full", "own page"), ("mallory?", "the door is open", UNVERIFIED)),
     ),
     "an outcome": (
         _sends,
         dict.fromkeys(("line", "attached"), ("/msg bob see you at noon  ✓",))
-        | {"pipe": ("[Message received by bob.]",), "full": ("you  see you at noon", "✓")},
+        | {
+            "pipe": ("[Message received by bob.]",),
+            "full": ("you  see you at noon", "✓"),
+            "own page": ("see you at noon", "mark saved"),
+        },
     ),
     "one's own line from elsewhere": (
         _sends_elsewhere,
         dict.fromkeys(("line", "attached"), ("from elsewhere  ✓",))
-        | {"pipe": ("from elsewhere",), "full": ("you  from elsewhere", "✓")},
+        | {
+            "pipe": ("from elsewhere",),
+            "full": ("you  from elsewhere", "✓"),
+            "own page": ("from elsewhere", "mark saved"),
+        },
     ),
     "one's own change from elsewhere": (
         _changes_elsewhere,
         dict.fromkeys(("line", "pipe", "attached"), ('alice changed "helo" to "hello".]',))
-        | {"full": ("you  hello", "(edited)")},
+        | {"full": ("you  hello", "(edited)"), "own page": ("hello (edited)",)},
     ),
     "an edited text later": (
         _is_edited,
         dict.fromkeys(("line", "pipe", "attached"), ('[bob changed "helo" to "hello".]',))
-        | {"full": ("bob  hello", "(edited)")},
+        | {"full": ("bob  hello", "(edited)"), "own page": ("hello (edited)",)},
     ),
     "a message that was seen": (
         _is_seen,
@@ -165,7 +177,10 @@ TALK: Final[dict[str, Row]] = {
     ),
     "what is begun elsewhere": (
         _begins_elsewhere,
-        dict.fromkeys(("line", "attached", "full"), ("> see you",)),
+        {
+            **dict.fromkeys(("line", "attached", "full"), ("> see you",)),
+            "own page": ('"draft": ["", "see you"]',),
+        },
     ),
     "a kept line": (
         _keeps,
@@ -176,6 +191,7 @@ TALK: Final[dict[str, Row]] = {
         | {
             "pipe": ("[Server not responding] Message to bob kept; it goes out when",),
             "full": ("you  see you at noon", "⧖", "Message to bob kept"),
+            "own page": ("see you at noon", "mark kept", "Message to bob kept"),
         },
     ),
 }
@@ -193,7 +209,7 @@ async def test_people_see_it(village: Village, row: str, face: str) -> None:  # 
         with contextlib.closing(Offer(alice)):
             async with FACES[face](alice) as window:
                 await window.type("/query bob")
-                await window.shows("> Write to bob" if face == "full" else "[Talking to bob.")
+                await window.shows(OPENED.get(face, "[Talking to bob."))
                 await happens(Scene(village, alice, window, bob))
                 await window.shows(*seen[face])
 
@@ -214,6 +230,21 @@ async def test_what_is_begun_at_a_prompt_that_closes_waits_for_the_next_window(
         async with FACES[face](alice) as window:
             await window.type("/query bob")
             await window.shows("> see you")
+
+
+@pytest.mark.parametrize("face", ["line", "full"])
+async def test_what_is_begun_waits_for_the_next_start(village: Village, face: str) -> None:  # noqa: F811
+    async with village.peer("bob") as bob:
+        await bob.ready()
+        for shown in ("", "> see you"):
+            async with village.peer("alice") as alice:
+                await sees(alice, "bob", online=True)
+                async with FACES[face](alice) as window:
+                    await window.type("/query bob")
+                    await window.shows(shown or ("> Write" if face == "full" else "[Talking to"))
+                    if not shown:
+                        await window.begin("see you")
+                        await until(lambda: bool(node_of(alice).drafts))
 
 
 @pytest.mark.parametrize(
@@ -282,7 +313,9 @@ AT_DESK: Final[dict[str, tuple[Callable[[Desk], Awaitable[None]], dict[str, tupl
     ),
     "an ended visit": (
         _ends,
-        dict.fromkeys(FACES, ("that was all", "Asha Rao has left.")),
+        dict.fromkeys(
+            [face for face in FACES if face != "own page"], ("that was all", "Asha Rao has left.")
+        ),
     ),
 }
 

@@ -15,8 +15,7 @@ from chatapp.peer.api.events import Event, Said
 from chatapp.peer.api.past import Lines
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.faces.full.runner import ScreenRunner
-from chatapp.peer.faces.runner import Runner
+from chatapp.peer.faces.runner import Runner, ScreenRunner
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import LOOKS_EVERY, TYPING_SHOWN_FOR, Changes, HistoryUnreadable, Steps

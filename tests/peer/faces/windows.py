@@ -6,13 +6,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from starlette.types import Message
+from starlette.types import ASGIApp, Message
 
 from chatapp.peer.api.form import Form
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.faces.line.visitor import VisitorFace
-from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.entrance import Access
+from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.pages import key_of
+from chatapp.peer.faces.web.members.window import Window as OwnWindow
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.visitors.app import VisitorApp
@@ -128,6 +131,9 @@ class _Full(Seen):
     async def type(self, line: str) -> None:
         await self._screen.type(line)
 
+    async def begin(self, line: str) -> None:
+        self._screen.app.composer.put(line)
+
     async def look_for_news(self) -> None:
         await self._screen.until(lambda: any(row.unread for row in self._screen.view.rows()))
         await self._screen.press("alt+a")
@@ -152,16 +158,16 @@ def another(peer: Peer) -> Peer:
     return Peer.attach(peer.name, home=Path(peer.folder).parents[1])
 
 
-class _OperatorPage(Seen):
-    """The page as its script shows it: all news, the newest last."""
+class _PageWithStream(Seen):
+    """A page as its script shows it: all news, the newest last."""
 
-    def __init__(self, app: OperatorApp, desk: OperatorDesk, access: Access) -> None:
-        self._app, self._desk, self._page = app, desk, f"/{access.page}"
+    def __init__(self, app: ASGIApp, access: Access, path: str) -> None:
+        self._asgi, self._page = app, path
         self._cookie = {"cookie": f"{access.cookie_name}={access.cookie}", "host": HOST}
         self._shown = ""
         self._is_closed = asyncio.Event()
         scope = scope_of(f"{self._page}/events", headers=self._cookie)
-        self._stream = asyncio.ensure_future(app.asgi(scope, self._receive, self._send))
+        self._stream = asyncio.ensure_future(app(scope, self._receive, self._send))
 
     async def _receive(self) -> Message:
         await self._is_closed.wait()
@@ -173,16 +179,25 @@ class _OperatorPage(Seen):
     async def text(self) -> str:
         return self._shown
 
-    async def type(self, line: str) -> None:
-        fields = {"text": line, "visit": str(self._desk.view.visit)}
-        path = f"{self._page}/do/say"
-        answer = await ask(self._app.asgi, path, headers=self._cookie, fields=fields)
+    async def post(self, verb: str, fields: dict[str, str]) -> None:
+        """Send a form."""
+        path = f"{self._page}/do/{verb}"
+        answer = await ask(self._asgi, path, headers=self._cookie, fields=fields)
         assert answer.status == 303, answer.text
 
     async def close(self) -> None:
         """Close the window."""
         self._is_closed.set()
         await self._stream
+
+
+class _OperatorPage(_PageWithStream):
+    def __init__(self, app: OperatorApp, desk: OperatorDesk, access: Access) -> None:
+        super().__init__(app.asgi, access, f"/{access.page}")
+        self._desk = desk
+
+    async def type(self, line: str) -> None:
+        await self.post("say", {"text": line, "visit": str(self._desk.view.visit)})
 
 
 @asynccontextmanager
@@ -194,6 +209,32 @@ async def operator_page(peer: Peer) -> AsyncIterator[Seen]:
     yield window
     await window.close()
     await desk.close()
+
+
+class _OwnPage(_PageWithStream):
+    def __init__(self, app: MemberApp, window: OwnWindow, access: Access) -> None:
+        super().__init__(app.asgi, access, f"/{access.page}/{window.number}")
+        self._window = window
+
+    async def type(self, line: str) -> None:
+        here = key_of(self._window.view.open_pane.conversation)
+        await self.post("say", {"text": line, "with": here})
+
+    async def look_for_news(self) -> None:
+        await until(lambda: any(row.unread for row in self._window.view.rows()))
+        await self.post("move", {"news": "1"})
+
+
+@asynccontextmanager
+async def own_page(peer: Peer) -> AsyncIterator[Seen]:
+    """The page of a person, with its script."""
+    access = Access()
+    windows = OpenWindows(lambda: peer.name, Path(peer.folder).parents[1])
+    app = MemberApp(windows, access, hosts=[HOST], entered=lambda: None)
+    page = _OwnPage(app, await windows.open(), access)
+    yield page
+    await page.close()
+    await windows.close()
 
 
 class _VisitorPage(Seen):

@@ -120,7 +120,8 @@ def test_what_was_taken_back_is_nowhere_in_the_file(tmp_path: Path) -> None:
     history = History(path, server="here")
     history.apply((theirs(1, "a-secret"), theirs(2, "a-secret, edited", about(EDIT, 1))))
     history.lines.index.catch_up()
-    history.apply((theirs(3, "", about(RETRACT, 1)),))
+    history.apply((theirs(3, "nothing", about(EDIT, 1)),))
+    history.apply((theirs(4, "", about(RETRACT, 1)),))
     history.close()
     assert b"a-secret" not in path.read_bytes()
 
@@ -197,14 +198,91 @@ def test_dropped_lines_take_their_relations_along() -> None:
     assert left == kept.fetchone()
 
 
-def test_a_change_of_a_message_to_a_name_moves_with_it_to_its_owner() -> None:
+@pytest.mark.parametrize(
+    ("kind", "text", "reads"),
+    [(EDIT, "hello", "hello"), (RETRACT, "", "")],
+    ids=["edit", "retract"],
+)
+def test_a_change_of_a_message_to_a_name_moves_with_it_to_its_owner(
+    kind: RelationKind, text: str, reads: str
+) -> None:
     kept = name_stream(bytes(32), "bob")
+    change = Related(kind, kept, is_ours=True, number=1)
     history = filed(
+        (OutgoingAdded(kept, 1, 1, "helo", 1), OutgoingAdded(kept, 2, 2, text, 2, change)),
         (
-            OutgoingAdded(kept, 1, 1, "helo", 1),
-            OutgoingAdded(kept, 2, 2, "hello", 2, Related(EDIT, kept, is_ours=True, number=1)),
+            OutgoingMoved(kept, 1, BOB.id, 11),
+            OutgoingChanged(BOB.id, 11, MessageState.KEPT),
+            OutgoingMoved(kept, 2, BOB.id, 12),
         ),
-        (OutgoingMoved(kept, 1, BOB.id, 11), OutgoingMoved(kept, 2, BOB.id, 12)),
     )
     stored = history.load().streams[BOB.id].outgoing
-    assert stored[1].related == about(EDIT, 11, is_ours=True)
+    assert stored[1].related == about(kind, 11, is_ours=True)
+    (line,) = history.lines.latest(9)
+    assert line.text == reads
+
+
+def refused(number: int) -> Record:
+    return OutgoingChanged(BOB.id, number, MessageState.REFUSED)
+
+
+def got_through(number: int) -> Record:
+    return OutgoingChanged(BOB.id, number, MessageState.SAVED)
+
+
+MINE: Final = (ours(1, "helo"), ours(2, "hello", about(EDIT, 1, is_ours=True)))
+OURS_LAST: Final = about(EDIT, 1, is_ours=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "is_edited", "reactions"),
+    [
+        ((ours(3, "hello!", OURS_LAST), refused(3)), "hello", True, ()),
+        ((refused(2),), "helo", False, ()),
+        ((ours(3, "", about(RETRACT, 1, is_ours=True)), refused(3)), "hello", True, ()),
+        ((ours(3, "👍", about(ON, 1, is_ours=True)), refused(3)), "hello", True, ()),
+        (
+            (
+                ours(3, "👍", about(ON, 1, is_ours=True)),
+                ours(4, "👍", about(OFF, 1, is_ours=True)),
+                refused(4),
+            ),
+            "hello",
+            True,
+            ("👍",),
+        ),
+    ],
+    ids=["edit", "only edit", "taken back", "emoji", "emoji off"],
+)
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_what_nobody_else_will_ever_have_changes_nothing(
+    changes: tuple[Record, ...],
+    text: str,
+    is_edited: bool,
+    reactions: tuple[str, ...],
+    *,
+    is_at_once: bool,
+) -> None:
+    history = filed(MINE + changes) if is_at_once else filed(MINE, *((one,) for one in changes))
+    (line,) = view(history)
+    emojis = tuple(reaction.emoji for reaction in line.reactions)
+    assert (line.text, line.is_edited, line.is_retracted, emojis) == (
+        text,
+        is_edited,
+        False,
+        reactions,
+    )
+    assert [len(history.lines.search(word, 9)) for word in ("helo", "hello")] == [
+        int(text == "helo"),
+        int(text == "hello"),
+    ]
+
+
+def test_what_we_take_back_leaves_the_file_as_soon_as_others_can_hear_of_it() -> None:
+    history = filed(MINE, (ours(3, "", about(RETRACT, 1, is_ours=True)),))
+    (line,) = history.lines.latest(9)
+    assert (line.text, history.lines.versions(line)) == ("", [])
+    assert history._db.execute("SELECT text FROM originals").fetchall() == [("helo",)]
+    history.apply((got_through(3),))
+    assert history._db.execute("SELECT text FROM originals").fetchall() == []
+    assert history._db.execute("SELECT DISTINCT text FROM lines").fetchall() == [("",)]

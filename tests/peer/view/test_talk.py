@@ -16,6 +16,7 @@ from chatapp.peer.view.view import Start
 from chatapp.peer.words.formatting import TypedLine
 from tests.peer.view.test_view import STATE, History, Window, said
 
+BACK: Final = "[You are not away any more.]"
 TO_EACH: Final = "[One message to each of bob and carol.]"
 
 
@@ -138,3 +139,30 @@ def test_unread_lines_of_a_muted_conversation_are_not_counted_at_a_prompt() -> N
     for number, muted in enumerate(((), (room("lab"),)), 1):
         view.handle([heard("hi", number)], replace(STATE, muted=muted), (), now=0.0)
     assert view.status(now=0.0).unread == 1
+
+
+def test_away_twice_is_back_and_so_is_a_message_but_no_command() -> None:
+    history, view = History(), flow(is_screen=False)
+    assert typed(view, history, "/away at lunch") == ["[Others see that you are away: at lunch.]"]
+    assert BACK not in typed(view, history, "/status exam", "/who")
+    assert typed(view, history, "hello") == [BACK]
+    assert BACK not in typed(view, history, "hello")
+    typed(view, history, "/away")
+    assert typed(view, history, "/away") == [BACK]
+    asked = [step for step in history.asked if isinstance(step, requests.SetStatus)]
+    assert [(one.status, one.away) for one in asked] == [
+        (None, "at lunch"),
+        ("exam", "at lunch"),
+        (None, None),
+        (None, ""),
+        (None, None),
+    ]
+
+
+def test_who_writes_to_somebody_away_is_told_once() -> None:
+    history, view = History(), flow(is_screen=True)
+    for away, told in (("at lunch", 1), (None, 0), ("", 1)):
+        bob = events.Person(name="bob", online=True, since=0.0, away=away)
+        view.handle([], STATE, (bob,), now=0.0)
+        lines = typed(view, history, "/dm bob hi", "/dm bob are you there?")
+        assert sum(line.startswith("[bob is away") for line in lines) == told

@@ -76,6 +76,8 @@ class History:
                 return requests.Sent(conversation=where, id=1_000 + len(self.asked))
             case requests.ListPeople():
                 return ()
+            case requests.SetStatus(away=away):
+                return events.StatusSet(status="", away=away)
             case requests.Mute(conversation=where, seconds=seconds):
                 return events.Muted(conversation=where, is_muted=seconds != 0)
             case requests.IsLineForDesk():

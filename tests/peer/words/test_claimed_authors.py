@@ -15,7 +15,7 @@ from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.core.records import IncomingAdded, Named, Record, RowsSaved
 from chatapp.peer.faces.export import Format, exported
 from chatapp.peer.faces.full.logbook import CLAIMED, LogBook
-from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+from chatapp.peer.faces.full.overlays.pickers import PlaceOverlay
 from chatapp.peer.faces.full.overlays.search import SearchOverlay
 from chatapp.peer.faces.full.theme import UNICODE
 from chatapp.peer.history.database import History

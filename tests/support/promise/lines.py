@@ -58,16 +58,16 @@ class LinesPromise:
                 if is_now(event, events.MessageState.SAVED) and event.conversation == EVERYBODY:
                     key = (person.name, person.number_of(event.id))
                     self._accepted.setdefault(
-                        key, (person.said_to_all[event.id], self._world.network.now)
+                        key, (person.begun_at[event.id], self._world.network.now)
                     )
             self._checked[person.name], self._events_checked[person.name] = len(lines), len(batch)
 
-    def _check(self, person: Person, line: events.Said) -> None:
+    def _check(self, person: Person, line: events.LineEvent) -> None:
         stream = (person.name, line.stream)
         shown = self._shown.setdefault(stream, {})
         assert line.number not in shown, f"I1: {person.name} was shown {line.text!r} twice"
         newest = max(shown, default=0)
-        line_said_at = self._said_at(line)
+        line_said_at = self._said_at(person, line)
         shown[line.number] = (self._world.network.now, line_said_at)
         if line.number < newest:
             # Only behind a message that waited for it as long as messages wait (clause 6.7).
@@ -78,12 +78,15 @@ class LinesPromise:
                 f"I9: {person.name} was shown {line.text!r} after {later}"
             )
 
-    def _said_at(self, line: events.Said) -> float:
+    def _said_at(self, reader: Person, line: events.LineEvent) -> float:
         """Return when a line was sent, by the network's clock: a sender's own clock may be
         wrong."""
         (sender,) = (
             person for person in self._world.people if person.identity.public == line.identity
         )
+        key = sender.key_of(line, reader)
+        if isinstance(key, int):
+            return sender.begun_at[key]
         return sender.said_at.get(line.text, line.at - WALL_OFFSET)
 
     def check_channel(self) -> None:

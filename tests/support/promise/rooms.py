@@ -4,8 +4,7 @@ in the end every member who stayed has every line that the registry accepted."""
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import MessageState
-from chatapp.peer.core.records import group_mark
+from chatapp.peer.api.conversations import room as in_room
 from tests.support.people import Person
 
 if TYPE_CHECKING:
@@ -24,9 +23,11 @@ class RoomsPromise:
         self._spans: dict[tuple[str, str], list[list[float]]] = {}
         """For each person and room: the times between which they were in it, according to their own
         program (or requests)."""
-        self._said: list[tuple[Person, str, str, float]] = []
-        """Who sent what to which room, and when."""
-        self._texts: dict[str, tuple[Person, str, float]] = {}
+        self._said: list[tuple[Person, str, int, float]] = []
+        """Who sent what to which room, by its id, and when."""
+        self._by_text: dict[str, tuple[Person, str, float]] = {}
+        self._by_id: dict[tuple[bytes, int], tuple[Person, str, float]] = {}
+        """The same by author and id."""
         self._accepted: dict[tuple[bytes, str, int], float] = {}
         """By sender, room and number: when the sender was told that the registry has the line."""
         self._topic_asked: dict[tuple[str, str], float] = {}
@@ -57,11 +58,11 @@ class RoomsPromise:
         if spans and spans[-1][1] != FOR_EVER:
             spans.append([now, FOR_EVER])
 
-    def note_line(self, person: Person, room: str, text: str) -> None:
-        """Record a line sent to a room."""
+    def note_line(self, person: Person, room: str, text: str, id_: int) -> None:
+        """Record a line sent to a room, or a change of one."""
         now = self._world.network.now
-        self._texts[text] = (person, room, now)
-        self._said.append((person, room, text, now))
+        self._by_text[text] = self._by_id[person.identity.public, id_] = (person, room, now)
+        self._said.append((person, room, id_, now))
 
     def note_topic(self, room: str, text: str) -> None:
         """Somebody asks to set the topic of a room."""
@@ -85,10 +86,17 @@ class RoomsPromise:
                     self._check_member(person, line)
             self._lines_seen[person.name], self._events_seen[person.name] = len(lines), len(batch)
 
-    def _check_member(self, person: Person, line: events.Said) -> None:
-        if line.text not in self._texts:
+    def _check_member(self, person: Person, line: events.LineEvent) -> None:
+        (author,) = (one for one in self._world.people if one.identity.public == line.identity)
+        key = author.key_of(line, person)
+        said = (
+            self._by_id.get((line.identity, key))
+            if isinstance(key, int)
+            else self._by_text.get(line.text)
+        )
+        if said is None:
             return  # of a test that keeps no account of who is where
-        speaker, room, at = self._texts[line.text]
+        speaker, room, at = said
         assert line.identity == speaker.identity.public, (
             f"{person.name} was shown {line.text!r} of {speaker.name} as {line.sender}'s"
         )
@@ -136,15 +144,20 @@ class RoomsPromise:
 
     def check_complete(self) -> None:
         """Every line is shown to everybody who has been in the room since before it was sent."""
-        for speaker, room, text, at in self._said:
-            if speaker.state_of(group_mark(f"#{room}"), text) is not MessageState.DELIVERED:
+        for speaker, room, id_, at in self._said:
+            if not speaker.has_got_through(id_):
                 continue  # they left before the registry had it: it may be lost
+            line = (speaker.identity.public, speaker.number_of(id_))
             for person in self._world.people:
-                if person is not speaker and self._stayed(person, room, at):
-                    count = sum(line.text == text for line in person.screen.lines)
-                    assert count == 1, f"{person.name} misses {text!r} of {room}"
+                if person is not speaker and self.stayed(person, room, at):
+                    shown = [
+                        (one.identity, one.number)
+                        for one in person.screen.lines
+                        if one.conversation == in_room(room)
+                    ]
+                    assert shown.count(line) == 1, f"{person.name} misses {line} of {room}"
 
-    def _stayed(self, person: Person, room: str, at: float) -> bool:
+    def stayed(self, person: Person, room: str, at: float) -> bool:
         """Whether a person is in the room and has been since before."""
         if room not in person.rooms:
             return False
@@ -173,6 +186,6 @@ class RoomsPromise:
         for (other, text), asked in self._topic_asked.items():
             if other == room and (room, text) in self._topic_known:
                 assert text == kept or known >= asked, f"{text!r} was set in {room} after {kept!r}"
-                assert kept or not any(self._stayed(person, room, asked) for person in inside), (
+                assert kept or not any(self.stayed(person, room, asked) for person in inside), (
                     f"the topic {text!r} of {room} is gone"
                 )

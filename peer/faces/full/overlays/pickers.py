@@ -1,5 +1,5 @@
-"""Lists to choose from: help (F1), with the keys of the screen and every command; the table of people
-(`/table`); and the question for a name."""
+"""Lists to choose from: help (F1), with the keys of the screen and every command; conversations, rooms
+and people to go to (Ctrl-K); the table of people (`/table`); and the question for a name."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,11 +8,12 @@ from textual.content import Content
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person
-from chatapp.peer.commands.arguments import SIGNS, Command, usage
-from chatapp.peer.commands.commands import COMMANDS, DESK_COMMANDS
-from chatapp.peer.faces.full.overlays.overlay import Picker
+from chatapp.peer.commands.arguments import Command, usage
+from chatapp.peer.commands.commands import commands_for, spelling_on_screen
+from chatapp.peer.faces.full.overlays.overlay import Perform, Picker
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import cells_of
+from chatapp.peer.view.lookups import Place, Places
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize
@@ -29,7 +30,7 @@ class HelpOverlay(Picker[str]):
         the help desk are listed."""
         super().__init__(texts.HELP, signs=signs, keys=(texts.TYPES,))
         self._keys: Final = keys
-        self._commands: Final = [row for row in COMMANDS if is_operator or row not in DESK_COMMANDS]
+        self._commands: Final = commands_for(is_operator=is_operator)
 
     def look_for(self, typed: str) -> None:
         """Show the keys and commands that have all these words."""
@@ -41,7 +42,7 @@ class HelpOverlay(Picker[str]):
         )
         rows = [("", _row(key, does, width, "bold $accent")) for key, does in keys]
         rows += [
-            (_spelling(row), _row(_usage(row), row.summary, width, "bold $primary"))
+            (spelling_on_screen(row), _row(_usage(row), row.summary, width, "bold $primary"))
             for row in commands
         ]
         self.show_rows(rows)
@@ -52,13 +53,8 @@ class HelpOverlay(Picker[str]):
         super().take(value or None)
 
 
-def _spelling(row: Command) -> str:
-    """Return the first spelling that works in every conversation."""
-    return next(one for one in row.spellings if one.startswith(SIGNS) and one not in row.unquoted)
-
-
 def _usage(row: Command) -> str:
-    return usage(_spelling(row), row.shape)
+    return usage(spelling_on_screen(row), row.shape)
 
 
 def _has(words: Sequence[str], *texts_: str) -> bool:
@@ -68,6 +64,53 @@ def _has(words: Sequence[str], *texts_: str) -> bool:
 
 def _row(what: str, does: str, width: int, style: str) -> Content:
     return Content.assemble((what.ljust(width), style), "  ", does)
+
+
+class PlaceOverlay(Picker[Conversation]):
+    """Lists places, those with unread lines first, and finds them by letters in their order. Its
+    result is the conversation that was chosen, which may be a room that does not exist yet."""
+
+    def __init__(self, places: Places, perform: Perform, *, signs: Signs) -> None:
+        super().__init__(texts.GO_TO, signs=signs, keys=(texts.GOES,))
+        self._places: Final = places
+        self._perform: Final = perform
+
+    def on_mount(self) -> None:
+        """Ask which rooms there are. Textual calls the method of `Picker` as well, which shows what
+        is known."""
+        self.run_worker(self._look())
+
+    def look_for(self, typed: str) -> None:
+        """Show the places that fit, the best one first."""
+        fits = self._places.fitting(typed)
+        width = max((len(name(place.title)) for place, _ in fits), default=0)
+        self.show_rows(
+            [(place.conversation, self._row(place, letters, width)) for place, letters in fits]
+        )
+        self.note(self._places.note(is_empty=not fits))
+
+    def _row(self, place: Place, letters: Sequence[int], width: int) -> Content:
+        shown = name(place.title)
+        label = Content(shown.ljust(width))
+        if place.is_news:
+            label = label.stylize("bold")
+        for at in letters if len(shown) == len(place.title) else ():
+            label = label.stylize("bold $accent", at, at + 1)
+        about = (place.about, "$chat-new" if place.is_news else "$chat-muted")
+        return Content.assemble(self._sign(place), label, "  ", about)
+
+    def _sign(self, place: Place) -> tuple[str, str]:
+        if place.is_online:
+            return f"{self._signs.online} ", "$success"
+        what = place.conversation
+        sign = self._signs.away if what.is_person else "#" if what.is_room else "*"
+        return f"{sign} ", "$chat-muted"
+
+    async def _look(self) -> None:
+        await self._perform(self._places.look())
+        chosen = self.chosen
+        self.look_for(self._input.value)
+        self.choose(chosen)
 
 
 class PeopleOverlay(Picker[Conversation]):

@@ -165,6 +165,34 @@ function unsentLine({ key, text, at }) {
   return line;
 }
 
+// What is typed in the fields of the page and not taken yet: a reload puts it back. `name`: a visit.
+class Drafts {
+  constructor(name) {
+    this.name = name;
+    this.texts = JSON.parse(sessionStorage.getItem(name) || "{}");
+  }
+
+  of(id) { return this.texts[id] || ""; }
+
+  keep(id, text) {
+    if (text) this.texts[id] = text; else delete this.texts[id];
+    if (Object.keys(this.texts).length) sessionStorage.setItem(this.name, JSON.stringify(this.texts)); else sessionStorage.removeItem(this.name);
+  }
+
+  // Keeps what stands in these fields.
+  note(areas) { for (const area of areas) this.keep(area.id, area.value !== area.defaultValue ? area.value : ""); }
+
+  // Nothing can be typed any more. Returns what was.
+  close() {
+    const left = Object.values(this.texts);
+    for (const id of Object.keys(this.texts)) this.keep(id, "");
+    return left;
+  }
+
+  // Puts it back.
+  fill(areas) { for (const area of areas) if (this.of(area.id)) area.value = this.of(area.id); }
+}
+
 // --- menus and keys
 
 const popups = () => [...document.querySelectorAll("details.popup[open]")];

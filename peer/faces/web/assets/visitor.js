@@ -8,7 +8,8 @@ let unread = 0;
 // Whether it is told what was not sent before the end.
 let isNamed = false;
 // What is typed in each field and not taken yet. A field may be absent for a while: the page of another stage has none.
-const drafts = { about: "", text: "" };
+const drafts = new Drafts(`typed ${told.visit}`);
+const areas = () => main.querySelectorAll("textarea");
 
 const put = (id, html) => { const at = find(id); if (at && at.innerHTML !== html) at.innerHTML = html; };
 
@@ -19,15 +20,20 @@ function localTimes() {
   }
 }
 
+// What was described and not sent is said, once that is possible.
+function putBack() {
+  if (find("text") && drafts.of("about")) {
+    drafts.keep("text", [drafts.of("text"), drafts.of("about")].filter(Boolean).join("\n"));
+    drafts.keep("about", "");
+  }
+  drafts.fill(areas());
+}
+
 function exchange(html, actions, stage) {
-  for (const area of main.querySelectorAll("textarea")) drafts[area.id] = area.value !== area.defaultValue ? area.value : "";
+  drafts.note(areas());
   main.innerHTML = html;
   put("actions", actions);
-  if (find("text") && drafts.about) {
-    drafts.text = [drafts.text, drafts.about].filter(Boolean).join("\n");
-    drafts.about = "";
-  }
-  for (const area of main.querySelectorAll("textarea")) if (drafts[area.id]) area.value = drafts[area.id];
+  putBack();
   const isCalled = stage === "talking" && document.body.className !== "talking";
   document.body.className = stage;
   const next = find("text") || main.querySelector("h1");
@@ -47,7 +53,7 @@ function heard(line) {
 // Nothing can be said any more: names what was not, and shows that until the page is left.
 function over() {
   stream.close();
-  const left = outbox.close();
+  const left = [...outbox.close(), ...drafts.close()];
   if (left.length) warn(told.lost.replace("{text}", () => left.join(" / ")));
   isNamed = isNamed || left.length > 0;
 }
@@ -133,18 +139,20 @@ const outbox = new Outbox(`unsent ${told.visit}`, {
 
 // Forget a draft that the desk has taken. The page may have changed its stage since it was sent.
 function taken(id, text) {
-  if (drafts[id] === text) drafts[id] = "";
+  if (drafts.of(id) === text) drafts.keep(id, "");
   const area = find(id) || find("text");
   if (!area) return;
   if (area.id === "about") area.defaultValue = text;
   else if (area.value === text) area.value = "";
+  drafts.note(areas());
 }
 
 function say(form) {
   const area = form.querySelector("textarea");
   if (!area.value.trim()) return;
   outbox.add(area.value);
-  area.value = drafts.text = "";
+  area.value = "";
+  drafts.note(areas());
   area.focus();
   toEnd();
 }
@@ -185,6 +193,9 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) { unread = 0; document.title = document.title.replace(/^\(\d+\) /, ""); }
 });
 
+document.addEventListener("input", (event) => { if (event.target.matches("textarea")) drafts.note(areas()); });
+
+putBack();
 offerAlert();
 localTimes();
 outbox.again();

@@ -12,12 +12,11 @@ from starlette.routing import Route, Router
 
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
-from chatapp.peer.faces.web.cookies import SessionCookie
+from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
 from chatapp.peer.faces.web.guard import Guard
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
-from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -131,10 +130,6 @@ def number_in(fields: Fields, name: str) -> int:
     return int(text)
 
 
-COOKIE_LASTS_FOR: Final = 12 * 3_600
-"""Seconds."""
-
-
 class OperatorApp:
     """The page of one operator."""
 
@@ -148,16 +143,14 @@ class OperatorApp:
         hosts: Sequence[str] = (),
         budget: WebBudget | None = None,
     ) -> None:
-        """`hosts`, `budget`: as in `Guard`. `entered` is called when a browser has used the token,
-        so that the next one can be told. `title`: the name of the desk; empty for the usual one."""
+        """`hosts`, `budget`: as in `Guard`. `entered`: as in `Entrance`. `title`: the name of the
+        desk; empty for the usual one."""
         self._title: Final = title or pages.TITLE
         self._desk: Final = desk
         self._access: Final = access
-        self._entered: Final = entered
-        self._cookie: Final = SessionCookie(access.cookie_name, lasts_for=COOKIE_LASTS_FOR)
+        self._entrance: Final = Entrance(access, title=pages.TITLE, entered=entered)
         routes = [
-            Route("/", self._enter),
-            Route("/proof", self._prove),
+            *self._entrance.routes,
             Route("/assets/{name}", ASSETS.serve),
             Route("/{page}/", self._home),
             Route("/{page}/events", self._events),
@@ -167,38 +160,16 @@ class OperatorApp:
         self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
         """The application, behind its guard."""
 
-    def _may_enter(self, request: Request) -> bool:
-        is_page = self._access.is_page(request.path_params["page"])
-        return is_page and self._access.is_cookie(self._cookie.read(request))
-
-    async def _enter(self, request: Request) -> Response:
-        """Exchange the token for the cookie and the address of the page. A program that only looks,
-        by HEAD, does not use the token up."""
-        if request.method != "GET" or not self._access.use_token(
-            request.query_params.get("token", "")
-        ):
-            return pages.wrong_address()
-        self._entered()
-        page = f"/{self._access.page}/"
-        response = RedirectResponse(page, 303)
-        self._cookie.give(request, response, self._access.cookie, path=page)
-        return response
-
-    async def _prove(self, request: Request) -> Response:
-        """Show a page that this is the program that it came from, before it sends its cookie and
-        its path again."""
-        return PlainTextResponse(self._access.prove(request.query_params.get("nonce", "")))
-
     async def _home(self, request: Request) -> Response:
-        if not self._may_enter(request):
-            return pages.wrong_address()
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
         return pages.home(self._desk.view, self._title, proof_key=self._access.proof_key)
 
     # --- what the operator does
 
     async def _do(self, request: Request) -> Response:
-        if not self._may_enter(request):
-            return pages.wrong_address()
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
         fields = await fields_of(request)
         verb = request.path_params["verb"]
         try:
@@ -235,7 +206,8 @@ class OperatorApp:
     # --- the stream of news
 
     async def _events(self, request: Request) -> Response:
-        return StreamResponse(self._news() if self._may_enter(request) else _locked())
+        is_let_in = self._entrance.admits(request)
+        return StreamResponse(self._news()) if is_let_in else locked_stream()
 
     async def _news(self) -> AsyncGenerator[bytes, None]:
         """Yield what has changed, beginning with everything, and a goodbye when the program ends.
@@ -272,7 +244,3 @@ class OperatorApp:
             yield server_event(json.dumps({"bye": True}), number="")
         finally:
             self._desk.windows.exit(window)
-
-
-async def _locked() -> AsyncGenerator[bytes, None]:
-    yield server_event(json.dumps({"locked": True}), number="")

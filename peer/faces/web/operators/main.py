@@ -19,7 +19,7 @@ from chatapp.peer.faces.opening import (
 )
 from chatapp.peer.faces.program import INTERRUPTED, start_logging
 from chatapp.peer.faces.web.budget import WebBudget
-from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import compile_templates
@@ -97,11 +97,11 @@ async def _run(options: PageOptions) -> int:
         say(
             "[Your page, for this machine alone; whoever opens the address can act as you. It works once:]"
         )
-        say(_address(place, access))
+        say(access.address(place))
 
         def entered() -> None:
             say("[A browser has opened your page. The address for another one:]")
-            say(_address(place, access))
+            say(access.address(place))
 
         budget = WebBudget()
         return await serve(
@@ -112,9 +112,3 @@ async def _run(options: PageOptions) -> int:
             ending=desk.end_streams,
             budget=budget,
         )
-
-
-def _address(place: Address, access: Access) -> str:
-    """Return the address that the next browser may open."""
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    return f"http://{host}:{place.port}/?token={access.token}"

@@ -42,10 +42,6 @@ OVER: Final = (
 )
 ARRIVING: Final = "Connecting to the server \u2026"
 NOT_OPERATOR: Final = "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
-WRONG_ADDRESS: Final = (
-    "Open the address that ChatApp web --as has printed last in the terminal. "
-    "Each address lets one browser in, once."
-)
 MAIL: Final = "{count} to you: read with ChatApp -c {name}."
 
 
@@ -150,12 +146,6 @@ def home(view: DeskView, desk: str, *, proof_key: bytes) -> HTMLResponse:
         announcement_max=DESK_DESCRIPTION_MAX,
         closing_max=DESK_CLOSING_MAX,
     )
-
-
-def wrong_address() -> HTMLResponse:
-    """Return the page for a browser that has not shown the token."""
-    why = WRONG_ADDRESS
-    return page("operators/locked.html", title=TITLE, kind="told", status=403, why=why)
 
 
 def window_title(view: DeskView, desk: str) -> str:

@@ -145,7 +145,10 @@ def test_a_question_is_not_repeated_while_its_answer_is_awaited() -> None:
     copy.table.fetch(now=0.0)
     copy.table.fetch(now=FETCH_TIMEOUT - 0.01)
     assert copy.asked() == [0]
-    copy.table.fetch(now=FETCH_TIMEOUT)
+    copy.table.progressed(now=FETCH_TIMEOUT)
+    copy.table.fetch(now=2 * FETCH_TIMEOUT - 0.01)
+    assert copy.asked() == []
+    copy.table.fetch(now=2 * FETCH_TIMEOUT)
     assert copy.asked() == [0]
 
 

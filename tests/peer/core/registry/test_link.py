@@ -303,6 +303,25 @@ class TestALinkThatStandsStill:
         wire.end.ask(now=began + 72.5)
         assert wire.end.handle_timer(now=began + 70.0 + LINK_STALL_TIMEOUT)
 
+    def test_a_page_that_takes_a_minute_shows_that_it_does_not(self, wire: Wire) -> None:
+        """A page of the table takes 41 s at 9.6 kbit/s."""
+        wire.end.ask(now=wire.now + 2.5)
+        for second in range(60):
+            wire.now += 1.0
+            assert not wire.end.handle_timer(now=wire.now)
+            wire.end.progressed(800 * second, now=wire.now)
+        assert wire.end.heard_at == wire.now
+        assert not wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT - 0.1)
+        assert wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT)
+
+    def test_a_frame_that_nobody_ends_does_not_keep_it(self, wire: Wire) -> None:
+        """Somebody on the way, who can send any bytes and has no keys."""
+        began = wire.now
+        while not wire.end.handle_timer(now=wire.now):
+            wire.now += 1.0
+            wire.end.progressed(int(100 * (wire.now - began)), now=wire.now)
+            assert wire.now < began + 3 * LINK_STALL_TIMEOUT
+
     @pytest.mark.parametrize("frame", ["ours", "relayed"])
     def test_any_frame_shows_that_it_does_not(self, wire: Wire, frame: str) -> None:
         wire.now += 5.0

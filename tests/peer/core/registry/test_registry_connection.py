@@ -198,6 +198,19 @@ def test_a_lost_registry_is_told_after_its_link_and_its_return_is_told(wire: Wir
     assert wire.asked() == [("welcomed", False, True, False), ServerBack]
 
 
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_ping_without_an_answer_ends_the_link_unless_something_comes_on_it(
+    wire: Wire, is_slow: bool
+) -> None:
+    """On a slow link an answer waits behind a page of the table, for longer than five tries take."""
+    wire.session.ping(now=wire.now)
+    for second in range(10):
+        wire.pass_time(1.0)
+        if is_slow:
+            wire.link.progressed(1_000 * second, now=wire.now)
+    assert wire.link.is_up is is_slow
+
+
 def test_leaving_ends_the_link(wire: Wire) -> None:
     wire.asked()
     wire.session.leave(now=wire.now)

@@ -10,9 +10,9 @@ from typing import Final, Self
 from textual.pilot import Pilot
 
 from chatapp.peer.faces.full.app import FullApp
-from chatapp.peer.faces.full.runner import ScreenRunner
 from chatapp.peer.faces.full.theme import UNICODE, Signs
 from chatapp.peer.faces.program import Running
+from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import Start

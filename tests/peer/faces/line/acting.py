@@ -15,6 +15,7 @@ from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.findings import Finding
+from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.state import PeerState, RoomState
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
@@ -161,6 +162,9 @@ class Past:
         self.lines: list[Said] = []
         self.error: sqlite3.Error | None = None
         self.read: dict[str, int] = {}
+
+    async def conversations(self) -> list[ConversationState]:
+        return []
 
     async def mark_read(self, conversation: Conversation, id_: int) -> None:
         if self.error is not None:

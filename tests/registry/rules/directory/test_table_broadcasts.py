@@ -10,7 +10,7 @@ from chatapp.wire.limits import (
     ROW_CHANGES_PER_NETWORK_BURST,
     ROW_CHANGES_SPAN,
 )
-from chatapp.wire.messages.table import FetchTable, Row, TablePage
+from chatapp.wire.messages.table import FetchTable, Row, SetStatus, TablePage
 from tests.registry.linked_peer import rows_of, table_of
 from tests.registry.rig import Rig, row_of
 
@@ -191,6 +191,20 @@ class TestRates:
             bob.leave()
             bob.ping()
         assert rig.core.engine.hub.directory.version <= told + int(20 / ROW_CHANGES_SPAN) + 1
+
+    def test_so_is_one_that_says_something_else_all_the_time(self, rig: Rig) -> None:
+        bob = rig.member("bob")
+        rig.advance(2.0)
+        before = rig.core.engine.hub.directory.version
+        for number in range(500):
+            bob.send(SetStatus(str(number), None))
+            rig.advance(0.2)
+        changes = rig.core.engine.hub.directory.version - before
+        assert changes <= ROW_CHANGES_BURST + 2 * 100 / ROW_CHANGES_SPAN, (
+            "some share an announcement"
+        )
+        rig.advance(ROW_CHANGES_SPAN)
+        assert row_of(rig, bob).status == "499", "as it stands by then"
 
     def test_an_unchanged_row_is_not_sent_again_when_due(self, rig: Rig) -> None:
         bob = rig.peer("bob")

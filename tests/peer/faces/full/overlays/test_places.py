@@ -8,8 +8,7 @@ from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
 from chatapp.peer.api.requests import ListRooms
-from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
-from chatapp.peer.faces.full.overlays.places import PlaceOverlay
+from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay, PlaceOverlay
 from chatapp.peer.faces.full.theme import ASCII, UNICODE
 from chatapp.peer.view.lookups import Places
 from tests.peer.faces.full.overlays.host import Host, asking, note, rows, somebody, until

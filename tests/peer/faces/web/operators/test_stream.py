@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from starlette.types import Message
 
 from chatapp.peer.api import events
+from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
-from chatapp.peer.faces.web.operators.access import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.testing import Town

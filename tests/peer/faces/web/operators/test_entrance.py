@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message
 
 from chatapp.peer.api import events
-from chatapp.peer.faces.web.operators.access import Access
+from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.operators.app import OperatorApp
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.operators.pages import parts
@@ -176,7 +176,7 @@ async def test_without_them_there_is_one_clear_page(app: OperatorApp, path: str)
     for cookie in ("", "wrong", ACCESS.token, FORMER.cookie):
         answer = await asked(app, named(path), cookie=cookie)
         assert answer.status == 403
-        assert "Open the address that ChatApp web --as has printed" in answer.text
+        assert "Open the address that ChatApp has printed" in answer.text
         assert answer.cookies == []
 
 

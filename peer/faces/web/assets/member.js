@@ -1,0 +1,208 @@
+// A person's page: takes news from the stream, sends forms without loading the page, says what is seen and typed.
+"use strict";
+
+const NOT_DONE = "This was not done: your program does not answer.";
+const log = find("scroll");
+const text = find("text");
+const composer = find("composer");
+const fields = composer.elements;
+let since = Number(told.version);
+let isBack = false;
+let seen = "";
+
+const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+const entries = () => [...log.querySelectorAll(".entry")];
+
+// --- news
+
+// Brings the log to these entries, in this order; `lines` has those that have changed.
+function place(keys, lines) {
+  const wanted = new Set(keys.map((key) => `l${key}`));
+  for (const one of entries()) if (!wanted.has(one.id)) one.remove();
+  let before = null;
+  for (const key of keys) {
+    let one = find(`l${key}`);
+    if (lines[key]) {
+      const made = element(lines[key]);
+      const hadFocus = one && one.contains(document.activeElement);
+      for (const button of made.querySelectorAll(".choose")) button.tabIndex = -1;
+      if (one) one.replaceWith(made);
+      one = made;
+      if (hadFocus && one.querySelector(".choose")) one.querySelector(".choose").focus();
+    }
+    if (!one) continue;
+    const next = before ? before.nextElementSibling : log.firstElementChild;
+    if (next !== one) log.insertBefore(one, next);
+    before = one;
+  }
+}
+
+function news(piece) {
+  if (piece.gone) { feed.stream.close(); location.replace(`../?with=${encodeURIComponent(fields.with.value)}`); return; }
+  if (piece.closed) { feed.end(told.closed); return; }
+  const isOther = piece.with !== fields.with.value;
+  const wasAtEnd = isOther || isAtEnd();
+  const hadPanel = Boolean(find("panel").firstElementChild);
+  since = piece.version;
+  for (const [id, html] of Object.entries(piece.parts)) put(id, html, true);
+  place(piece.keys, piece.lines);
+  document.title = piece.title;
+  fields.about.value = piece.about;
+  text.placeholder = piece.placeholder;
+  if (piece.fill !== undefined) { text.value = piece.fill; text.setSelectionRange(text.value.length, text.value.length); }
+  if (piece.draft && piece.draft[0] === text.value) text.value = piece.draft[1];
+  if (isOther) moved(piece.with);
+  outbox.show();
+  if (piece.reveal && find(`l${piece.reveal}`)) find(`l${piece.reveal}`).scrollIntoView({ block: "center" });
+  else if (wasAtEnd) toEnd();
+  for (const [by, said] of piece.calls || []) call(`${by}: ${said}`);
+  const panel = find("panel");
+  document.body.classList.toggle("beside", Boolean(panel.firstElementChild));
+  if (panel.firstElementChild && !hadPanel) (panel.querySelector("input[type=text]") || find("panel-title")).focus();
+  look();
+}
+
+// Another conversation is open: the address says so, so that the back button leads to the one before.
+function moved(to) {
+  fields.with.value = to;
+  document.body.classList.toggle("start", to === "start");
+  document.body.classList.remove("listing");
+  if (!isBack) history.pushState(null, "", `?with=${encodeURIComponent(to)}`);
+  isBack = false;
+  if (matchMedia("(min-width: 700px)").matches && !find("panel").contains(document.activeElement)) text.focus();
+}
+
+const feed = new Feed({
+  path: () => `events?since=${since}`,
+  news,
+  opened: () => outbox.flush(),
+  away: told.away,
+  over: (why) => {
+    const left = outbox.close();
+    warn([why || told.over, ...left.map((lost) => told.lost.replace("{text}", () => lost))].join(" "));
+  },
+});
+
+// --- what is seen
+
+// Says up to which message the log is in view, and whether somebody looks at it.
+function look() {
+  const end = log.scrollTop + log.clientHeight + 8;
+  const last = isAtEnd() ? entries().at(-1) : entries().findLast((one) => one.offsetTop - log.offsetTop + one.offsetHeight <= end);
+  const looking = document.visibilityState === "visible" && document.hasFocus() && !document.body.classList.contains("listing");
+  const now = `${last ? last.id.slice(1) : 0} ${Number(looking)} ${fields.with.value} ${since}`;
+  if (now === seen || !feed.isLive) return;
+  const isSame = now.split(" ").slice(0, 3).join(" ") === seen.split(" ").slice(0, 3).join(" ");
+  seen = now;
+  if (isSame && !log.querySelector("#new")) return;
+  send("do/seen", { upto: last ? last.id.slice(1) : 0, looking: Number(looking) });
+}
+
+let due = null;
+const soon = (does, after) => { clearTimeout(due); due = setTimeout(does, after); };
+log.addEventListener("scroll", () => soon(look, 150));
+for (const kind of ["focus", "blur"]) window.addEventListener(kind, () => soon(look, 50));
+document.addEventListener("visibilitychange", () => soon(look, 50));
+
+// --- what is said and typed
+
+const outbox = new Outbox(`unsent ${location.pathname}`, {
+  isKept: false,
+  log: () => log,
+  canPost: () => feed.isLive,
+  post: async (line) => {
+    let answer;
+    try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, ...line.more })); } catch { return false; }
+    if (answer.status === 403) location.reload();
+    if (answer.ok || answer.status === 403) return answer.ok;
+    throw new Refused(line, await answer.text());
+  },
+  refused: (line, why) => {
+    if (!text.value) text.value = line.text;
+    warn(why);
+  },
+});
+
+function say() {
+  const isAsked = Boolean(document.querySelector("#asked [role=alert]"));
+  if (!text.value.trim()) { if (fields.with.value.startsWith("room:") || isAsked) send("do/say", { text: "", with: fields.with.value }); return; }
+  outbox.add(text.value, { with: fields.with.value, about: fields.about.value });
+  text.value = "";
+  text.focus();
+}
+
+let typed = null;
+text.addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(() => send("do/typing", { text: text.value }), 400);
+});
+
+// --- forms, links and keys
+
+async function send(action, values) {
+  if (feed.isOver) { warn(told.over); return false; }
+  try {
+    const answer = await post(action, new URLSearchParams(values));
+    if (answer.status === 403) { location.reload(); return false; }
+    if (!answer.ok) warn(await answer.text());
+    return answer.ok;
+  } catch {
+    warn(NOT_DONE);
+    return false;
+  }
+}
+
+async function submitted(form, button) {
+  const action = (button && button.getAttribute("formaction")) || form.getAttribute("action");
+  const opens = action === "do/choose" && button && button.value !== "0";
+  const ends = button && button.dataset.escape !== undefined;
+  const values = new URLSearchParams(new FormData(form, button));
+  if (!await send(action, values)) return;
+  const box = form.querySelector("input[type=text]");
+  if (action === "do/join" && box) box.value = "";
+  if (ends || action === "do/about" || action === "do/answer") text.focus();
+  if (opens) soon(() => { const first = document.querySelector("#asked button"); if (first) first.focus(); }, 120);
+}
+
+document.addEventListener("submit", (event) => {
+  event.preventDefault();
+  wakeSound();
+  if (event.target === composer) say(); else submitted(event.target, event.submitter);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-with], a[data-list]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.dataset.list !== undefined) { document.body.classList.add("listing"); const open = document.querySelector("#list a"); if (open) open.focus(); return; }
+  if (link.dataset.with === fields.with.value) { document.body.classList.remove("listing"); text.focus(); look(); return; }
+  send("do/open", { with: link.dataset.with, text: text.value });
+});
+window.addEventListener("popstate", () => {
+  isBack = true;
+  send("do/open", { with: new URLSearchParams(location.search).get("with") || "start", text: text.value });
+});
+
+function step(by) {
+  const buttons = [...log.querySelectorAll(".choose")];
+  const at = buttons.indexOf(document.activeElement);
+  const next = at < 0 ? buttons.at(-1) : buttons[at + by];
+  if (next) next.focus(); else if (at >= 0 && by > 0) text.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+  const isInLog = log.contains(document.activeElement);
+  if (event.key === "Escape") {
+    const close = document.querySelector("#panel [data-escape], #asked [data-escape]");
+    if (close) close.click(); else { toEnd(); text.focus(); }
+  } else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && (isInLog || (event.target === text && !text.value && event.key === "ArrowUp"))) {
+    event.preventDefault();
+    step(event.key === "ArrowUp" ? -1 : 1);
+  }
+});
+
+for (const button of log.querySelectorAll(".choose")) button.tabIndex = -1;
+document.body.classList.toggle("beside", Boolean(find("panel").firstElementChild));
+history.replaceState(null, "", `?with=${encodeURIComponent(fields.with.value)}`);
+toEnd();
+feed.connect();

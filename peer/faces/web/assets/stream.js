@@ -1,0 +1,80 @@
+// What pages for one person alone have in common: the stream of news, the parts of a page, and the proof that it is still the
+// same program that has the port.
+"use strict";
+
+const shown = {};
+const post = (action, body) => fetch(action, { method: "POST", body, headers: { accept: "application/json" } });
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (digits) => parseInt(digits, 16));
+
+// A part is replaced as a whole; what is open, typed or focused in it stays so.
+function put(id, html, isSameVisitor) {
+  const at = find(id);
+  if (shown[id] === html) return;
+  shown[id] = html;
+  const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key));
+  const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text], select")].map((one) => [one.id, one.value, one.defaultValue || ""]) : [];
+  const focused = at.contains(document.activeElement) ? document.activeElement.id : "";
+  at.innerHTML = html;
+  for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
+  for (const [name, value, before] of typed) { const one = find(name); if (one && value !== before) one.value = value; }
+  if (focused && find(focused)) find(focused).focus();
+}
+
+// The stream. It is closed at the first error: a browser that opens a stream again by itself hands the cookie and the secret
+// address to whoever has the port by then.
+class Feed {
+  // `path` may be a function. `news` gets each piece; `began` is called before the stream opens, `opened` when it is open, `over`
+  // when the program has ended. `away`: what to say while nothing answers.
+  constructor({ path, news, began = () => {}, opened = () => {}, away, over }) {
+    Object.assign(this, { path, news, began, opened, away, over });
+    this.isLive = false;
+    this.isOver = false;
+    this.stream = null;
+  }
+
+  connect() {
+    this.began();
+    this.stream = new EventSource(typeof this.path === "function" ? this.path() : this.path);
+    this.stream.onopen = () => { this.isLive = true; warn(""); this.opened(); };
+    this.stream.onmessage = (event) => this.hear(JSON.parse(event.data));
+    this.stream.onerror = () => {
+      this.stream.close();
+      this.isLive = false;
+      warn(this.away);
+      setTimeout(() => this.look(), 1000);
+    };
+  }
+
+  hear(piece) {
+    if (piece.locked) { this.stream.close(); location.reload(); return; }
+    if (piece.bye) { this.end(); return; }
+    warn("");
+    this.news(piece);
+  }
+
+  // `why`: what there is to say about it, if it is not the usual.
+  end(why) {
+    this.stream.close();
+    this.isLive = false;
+    this.isOver = true;
+    this.over(why);
+  }
+
+  // Asks whoever has the port to prove that it is the program of this page. Neither the cookie nor the address is sent.
+  async isProved() {
+    const nonce = crypto.randomUUID();
+    const asked = { credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store", redirect: "error" };
+    const answer = await fetch(`/proof?nonce=${nonce}`, { ...asked, signal: AbortSignal.timeout(5000) });
+    const proof = bytes((await answer.text()).slice(0, 64));
+    const key = await crypto.subtle.importKey("raw", bytes(told.key), { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+    return crypto.subtle.verify("HMAC", key, proof, new TextEncoder().encode(nonce));
+  }
+
+  async look() {
+    try {
+      if (await this.isProved()) this.connect(); else this.end();
+    } catch {
+      setTimeout(() => this.look(), 3000);
+    }
+  }
+}

@@ -1,0 +1,365 @@
+"""A person's page as a web application: who may open it, its windows, what each form does, and the
+streams of news."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route, Router
+
+from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.faces.web.budget import WebBudget
+from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
+from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
+from chatapp.peer.faces.web.guard import Guard
+from chatapp.peer.faces.web.limits import (
+    STREAM_SIGN_OF_LIFE,
+    WINDOW_STAYS,
+    WINDOWS_MAX,
+)
+from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
+from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.page import ASSETS
+from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.panes import next_with_news
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.names import PeerName, peer_name
+
+FRAME_STAYS: Final = 10.0
+"""Seconds until a page without script has surely asked for its log again."""
+_DIGITS_MAX: Final = 9
+
+
+class Unclear(ChatAppError):
+    """A form cannot be carried out; the text says why."""
+
+
+class OpenWindows:
+    """The windows that browsers have open on one person's node."""
+
+    def __init__(self, name: Callable[[], PeerName], home: Path) -> None:
+        """`name`: tells the person's name, which may change. `home`: where their folder is."""
+        self._name: Final = name
+        self._home: Final = home
+        self._loop: Final = asyncio.get_running_loop()
+        self._open: Final[dict[int, Window]] = {}
+        self._count = 0
+        self._closing: Final[set[asyncio.Task[None]]] = set()
+        self._sweeps: asyncio.TimerHandle | None = None
+        self.is_over = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def known(self, number: int) -> Window | None:
+        """Return the window with this number, which somebody asks for; None if it is closed."""
+        window = self._open.get(number)
+        if window is not None:
+            window.seen_at = self._loop.time()
+        return window
+
+    async def open(self) -> Window:
+        """Open one more; that which has been silent longest goes if they are too many. Raises as
+        `Peer.open`."""
+        peer = Peer.attach(self._name(), home=self._home)
+        await peer.open()
+        self._count += 1
+        window = self._open[self._count] = Window(self._count, peer)
+        if len(self._open) > WINDOWS_MAX:
+            self._drop(min(self._open.values(), key=self._silent_since))
+        if self._sweeps is None:
+            self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
+        return window
+
+    def _silent_since(self, window: Window) -> float:
+        return self._loop.time() if window.streams else window.seen_at
+
+    def sweep(self) -> None:
+        """Close windows that no browser shows any more, and look again later."""
+        for window in list(self._open.values()):
+            if window.is_over or self._silent_since(window) <= self._loop.time() - WINDOW_STAYS:
+                self._drop(window)
+        if self._sweeps is not None:
+            self._sweeps.cancel()
+        self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep) if self._open else None
+
+    def _drop(self, window: Window) -> None:
+        del self._open[window.number]
+        task = self._loop.create_task(window.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def end_streams(self) -> None:
+        """Let all browsers go."""
+        self.is_over = True
+        for window in self._open.values():
+            window.streams.clear()
+
+    async def close(self) -> None:
+        """Close all."""
+        self.end_streams()
+        if self._sweeps is not None:
+            self._sweeps.cancel()
+        for window in list(self._open.values()):
+            self._drop(window)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+class MemberApp:
+    """The page of one person."""
+
+    def __init__(
+        self,
+        windows: OpenWindows,
+        access: Access,
+        *,
+        entered: Callable[[], None],
+        hosts: Sequence[str] = (),
+        budget: WebBudget | None = None,
+    ) -> None:
+        """`entered`: as in `Entrance`. `hosts`, `budget`: as in `Guard`."""
+        self._windows: Final = windows
+        self._access: Final = access
+        self._entrance: Final = Entrance(access, title=TITLE, entered=entered)
+        routes = [
+            *self._entrance.routes,
+            Route("/assets/{name}", ASSETS.serve),
+            Route("/{page}/assets/{name}", ASSETS.serve),
+            Route("/{page}/{window:int}/assets/{name}", ASSETS.serve),
+            Route("/{page}/", self._open),
+            Route("/{page}/{window:int}/", self._home),
+            Route("/{page}/{window:int}/log", self._frame),
+            Route("/{page}/{window:int}/events", self._events),
+            Route("/{page}/{window:int}/do/{verb}", self._do, methods=["POST"]),
+        ]
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
+        """The application, behind its guard."""
+
+    # --- pages
+
+    async def _open(self, request: Request) -> Response:
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
+        try:
+            window = await self._windows.open()
+        except (ChatAppError, OSError) as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{window.number}/{query}", 303)
+
+    def _window_of(self, request: Request) -> Window | Response:
+        """Return the window that a request names, or the answer if there is none."""
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
+        window = self._windows.known(request.path_params["window"])
+        if window is None or window.is_over:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"../{query}", 303)
+        return window
+
+    def _page(self, window: Window) -> Page:
+        return Page(window, now=asyncio.get_running_loop().time(), wall=time.time())
+
+    async def _home(self, request: Request) -> Response:
+        window = self._window_of(request)
+        if isinstance(window, Response):
+            return window
+        wanted = conversation_of(request.query_params.get("with", ""))
+        if wanted is not None and wanted != window.view.open_pane.conversation:
+            window.runner.choose(wanted)
+        return self._page(window).home(proof_key=self._access.proof_key)
+
+    async def _frame(self, request: Request) -> Response:
+        window = self._window_of(request)
+        if isinstance(window, Response):
+            return window
+        window.seen_all(until=asyncio.get_running_loop().time() + FRAME_STAYS)
+        return self._page(window).frame(window.version)
+
+    # --- what the user does
+
+    async def _do(self, request: Request) -> Response:
+        window = self._window_of(request)
+        if isinstance(window, Response):
+            return window
+        fields = await fields_of(request)
+        action = ACTIONS.get(request.path_params["verb"])
+        try:
+            if action is None:
+                raise Unclear("This page cannot do that.")
+            if (waits := action(window, fields)) is not None:
+                await waits
+        except NotOpen:
+            return PlainTextResponse("The program that this page belongs to has ended.", 410)
+        except ChatAppError as error:
+            return PlainTextResponse(str(error), 422)
+        if wants_json(request):
+            return Response(status_code=204)
+        return RedirectResponse(f"../{query_of(window.view.open_pane.conversation)}", 303)
+
+    # --- the stream of news
+
+    async def _events(self, request: Request) -> Response:
+        window = self._window_of(request)
+        if isinstance(window, RedirectResponse):
+            return StreamResponse(_gone())
+        if isinstance(window, Response):
+            return locked_stream()
+        asked = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        is_number = asked.isascii() and asked.isdecimal() and len(asked) <= _DIGITS_MAX
+        return StreamResponse(self._news(window, int(asked) if is_number else 0))
+
+    async def _news(self, window: Window, since: int) -> AsyncGenerator[bytes, None]:
+        """Yield what has changed since a version, and a goodbye when the program ends. Each piece is
+        made when the one before it was taken."""
+        stream = window.streams.enter()
+        sent: dict[str, Markup] = {}
+        is_first = True
+        try:
+            while window.streams.is_served(stream) and not window.is_over:
+                version = window.version
+                if version == since and not is_first:
+                    if not await window.streams.news(within=STREAM_SIGN_OF_LIFE):
+                        yield SIGN_OF_LIFE
+                    continue
+                is_first = False
+                told = self._page(window).news(since=since, sent=sent)
+                since = version
+                yield server_event(json.dumps(told), number=str(version))
+            if self._windows.is_over:
+                yield server_event(json.dumps({"bye": True}), number="")
+            elif window.is_over:
+                yield server_event(json.dumps({"closed": True}), number="")
+        finally:
+            window.streams.exit(stream)
+            window.seen_at = asyncio.get_running_loop().time()
+
+
+async def _gone() -> AsyncGenerator[bytes, None]:
+    yield server_event(json.dumps({"gone": True}), number="")
+
+
+# --- what each form does
+
+
+def number_in(fields: Fields, name: str) -> int:
+    """Return a number that the page has put into a form; 0 for none. Raises Unclear."""
+    text = fields.get(name, "") or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) <= 2 * _DIGITS_MAX):
+        raise Unclear("This page is out of date: reload it.")
+    return int(text)
+
+
+def _open(window: Window, fields: Fields) -> None:
+    conversation = conversation_of(fields.get("with", ""))
+    if conversation is None:
+        raise Unclear("There is no such conversation.")
+    if "text" in fields:
+        window.draft = fields["text"]
+    window.panel = None
+    window.runner.choose(conversation)
+
+
+def _go(window: Window, fields: Fields) -> None:
+    """Open a conversation, and enter it if it is a room."""
+    _open(window, fields)
+    what = window.view.open_pane.conversation
+    if what.is_room and not window.view.is_in(what):
+        window.runner.press(f"/join {what.name}")
+
+
+def _say(window: Window, fields: Fields) -> None:
+    conversation = conversation_of(fields.get("with", ""))
+    if conversation is None:
+        raise Unclear("There is no such conversation.")
+    window.say(
+        text_of(fields, "text"),
+        conversation,
+        about=fields.get("about", ""),
+        key=fields.get("key", ""),
+    )
+
+
+def _answer(window: Window, fields: Fields) -> None:
+    window.runner.enter(text_of(fields, "text"))
+
+
+def _seen(window: Window, fields: Fields) -> None:
+    window.seen(number_in(fields, "upto"), is_looking=fields.get("looking") == "1")
+
+
+def _typing(window: Window, fields: Fields) -> None:
+    window.type(fields.get("text", ""))
+
+
+def _choose(window: Window, fields: Fields) -> None:
+    window.choose_line(number_in(fields, "line"))
+
+
+def _about(window: Window, fields: Fields) -> None:
+    window.begin_about(fields.get("what", ""))
+
+
+def _panel(window: Window, fields: Fields) -> None:
+    if (name := fields.get("name", "")) == "why":
+        number_in(fields, "about")
+    window.put_panel(name, fields.get("about", ""))
+
+
+async def _find(window: Window, fields: Fields) -> None:
+    conversation = conversation_of(fields.get("with", ""))
+    if conversation is None or not await window.jump(conversation, number_in(fields, "id")):
+        raise Unclear("This message is not in the history.")
+    window.put_panel("")
+
+
+async def _trust(window: Window, fields: Fields) -> None:
+    await window.trust(fields.get("digits", ""))
+
+
+def _join(window: Window, fields: Fields) -> None:
+    window.put_panel("")
+    window.runner.press(f"/join {peer_name(fields.get('room', '').strip().removeprefix('#'))}")
+
+
+def _leave(window: Window, fields: Fields) -> None:
+    window.runner.press(f"/leave {peer_name(fields.get('room', ''))}")
+
+
+async def _move(window: Window, fields: Fields) -> None:
+    if "older" in fields:
+        await window.show_older()
+    elif "newest" in fields:
+        window.show_newest()
+    elif "gap" in fields:
+        await window.fill_gap(number_in(fields, "gap"))
+    elif "new" in fields:
+        await window.show_first_new()
+    elif (conversation := next_with_news(window.view.rows())) is not None:
+        window.runner.choose(conversation)
+
+
+ACTIONS: Final[dict[str, Callable[[Window, Fields], Awaitable[None] | None]]] = {
+    "open": _open,
+    "go": _go,
+    "say": _say,
+    "answer": _answer,
+    "seen": _seen,
+    "typing": _typing,
+    "choose": _choose,
+    "about": _about,
+    "panel": _panel,
+    "find": _find,
+    "trust": _trust,
+    "join": _join,
+    "leave": _leave,
+    "move": _move,
+}
+"""What each form of the page does."""

@@ -1,0 +1,286 @@
+"""A person's page: what its templates show."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import msgspec
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from chatapp.peer.api.conversations import (
+    DESK,
+    EVERYBODY,
+    NOBODY,
+    Conversation,
+    ConversationKind,
+    person,
+    room,
+)
+from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN
+from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
+from chatapp.peer.view.layout import LINE_END
+from chatapp.peer.view.panes import ListRow
+from chatapp.peer.words import full as texts
+from chatapp.peer.words import members as words
+from chatapp.peer.words.changes import quoted
+from chatapp.peer.words.formatting import name as shown_name
+from chatapp.peer.words.formatting import status_pieces
+from chatapp.wire.errors import NameRefused
+from chatapp.wire.names import peer_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.faces.web.members.window import Window
+
+TITLE: Final = "ChatApp"
+_PARTS: Final = "members/parts.html"
+_ALONE: Final = {"start": NOBODY, "everybody": EVERYBODY, "desk": DESK}
+_KEY_OF: Final = {conversation: key for key, conversation in _ALONE.items()}
+_SIGNS: Final = {
+    ConversationKind.ROOM: "#",
+    ConversationKind.EVERYBODY: "*",
+    ConversationKind.DESK: "?",
+}
+
+
+def key_of(conversation: Conversation) -> str:
+    """Return what a conversation is called in addresses and forms."""
+    if (alone := _KEY_OF.get(conversation)) is not None:
+        return alone
+    kind = "room" if conversation.is_room else "claimed" if conversation.is_claimed else "person"
+    return f"{kind}:{conversation.name}"
+
+
+def conversation_of(key: str) -> Conversation | None:
+    """Return the conversation that is called so; None for none."""
+    if (alone := _ALONE.get(key)) is not None:
+        return alone
+    kind, _, named = key.partition(":")
+    if kind == "claimed" and 0 < len(named) <= FORM_FIELD_MAX:  # as somebody calls themselves
+        return person(named, is_claimed=True)
+    make = {"room": room, "person": person}.get(kind)
+    try:
+        return None if make is None else make(peer_name(named))
+    except NameRefused:
+        return None
+
+
+def _shown(text: str) -> Markup:
+    """Return the text of an entry, which is safe to show, with its line ends and links."""
+    return with_links(text.replace(LINE_END, "\n"))
+
+
+ENVIRONMENT.filters |= {"shown": _shown, "key": key_of}
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the list."""
+
+    key: str
+    name: str
+    sign: str = ""
+    is_open: bool = False
+    is_online: bool | None = None
+    """None for what is no person."""
+    about: str = ""
+    is_muted: bool = False
+    unread: int = 0
+    count: str = ""
+    unread_words: str = ""
+    calls: bool = False
+
+
+def _row(row: ListRow, now: float) -> Row:
+    what = row.conversation
+    named = what.name if what.is_room else str(what)
+    return Row(
+        key=key_of(what),
+        name=shown_name(named),
+        sign=_SIGNS.get(what.kind, ""),
+        is_open=row.is_open,
+        is_online=row.is_online,
+        about=texts.since(row.since, now=now) if row.since else "",
+        is_muted=row.is_muted,
+        unread=row.unread,
+        count=texts.unread_count(row.unread),
+        unread_words=f", {words.unread_of(row.unread)}",
+        calls=row.calls,
+    )
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands above the conversation."""
+
+    name: str
+    about: str
+    room: str
+    """Its name, if it is one."""
+    is_entered: bool
+    person: str
+    """Whose key can be compared; empty for nobody."""
+    elsewhere: str
+    """How many lines are unread elsewhere; empty for none."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked above the input, or done about a line."""
+
+    question: str
+    yes_or_no: bool
+    doing: str
+    chosen: object
+    quote: str
+    emojis: Sequence[str] = words.EMOJIS
+
+
+class Page:
+    """What a window shows at one moment."""
+
+    def __init__(self, window: "Window", *, now: float, wall: float) -> None:
+        """`now`: by the clock of the loop. `wall`: as Unix time."""
+        view = window.view
+        self.window: Final = window
+        rows = view.rows()
+        self._rows: Final = [_row(row, wall) for row in rows[:ROWS_SHOWN]]
+        self._left_out: Final = view.panes.left_out + max(len(rows) - ROWS_SHOWN, 0)
+        self._unread: Final = sum(row.unread for row in rows)
+        self._elsewhere: Final = sum(row.unread for row in rows if not row.is_open)
+        self._status: Final = view.status(now=now)
+        self._wall: Final = wall
+
+    @property
+    def title(self) -> str:
+        """The title of the window."""
+        what = self.window.view.open_pane.conversation
+        named = "" if what == NOBODY else _title_of(what)
+        return words.window_title(self.window.view.state.name, self._unread, named)
+
+    def parts(self) -> dict[str, Markup]:
+        """Return the parts of the page that change, by the ids of their elements."""
+        window = self.window
+        pane, sheet = window.view.open_pane, window.sheet
+        status = msgspec.structs.replace(self._status, notes=(), room=None)
+        members = [_row(row, self._wall) for row in window.view.members()]
+        left_out = texts.left_out(self._left_out) if self._left_out else ""
+        has_older = sheet.has_more_above or (pane.has_older and pane.is_loaded)
+        return {
+            "me": macro(_PARTS, "me", _classed(status_pieces(status))),
+            "list": macro(_PARTS, "list", self._rows, left_out),
+            "head": macro(_PARTS, "head", self._head()),
+            "members": macro(_PARTS, "members", members),
+            "above": macro(_PARTS, "above", has_older),
+            "below": macro(_PARTS, "below", sheet.has_more_below),
+            "asked": macro(_PARTS, "asked", self._asked()),
+            "notes": macro(_PARTS, "notes", "; ".join(self._status.notes)),
+            "panel": macro(_PARTS, "panel", window.panel),
+        }
+
+    def _head(self) -> Head:
+        view = self.window.view
+        what = view.open_pane.conversation
+        is_person = what.is_person and not what.is_claimed and what != NOBODY
+        return Head(
+            name=_title_of(what),
+            about="" if what == NOBODY else view.about_open(),
+            room=what.name if what.is_room else "",
+            is_entered=view.is_in(what),
+            person=what.name if is_person else "",
+            elsewhere=texts.unread_count(self._elsewhere) if self._elsewhere else "",
+        )
+
+    def _asked(self) -> Asked:
+        window = self.window
+        chosen = window.chosen
+        doing = ""
+        if chosen is not None and window.about:
+            is_reply = window.about.startswith("r")
+            doing = words.in_reply(chosen.sender) if is_reply else words.EDITING
+        return Asked(
+            question=window.question,
+            yes_or_no=window.view.asks_yes_or_no,
+            doing=doing,
+            chosen=chosen,
+            quote="" if chosen is None else quoted(chosen.said or chosen.text),
+        )
+
+    # --- the whole
+
+    def news(self, *, since: int, sent: dict[str, Markup]) -> dict[str, object]:
+        """Return what has changed since a version, and note it in `sent`, the parts that the window
+        has."""
+        window = self.window
+        lines = window.sheet.draw(window.version)
+        changed = {id_: html for id_, html in self.parts().items() if sent.get(id_) != html}
+        sent |= changed
+        version, text = window.fill
+        told: dict[str, object] = {
+            "version": window.version,
+            "title": self.title,
+            "with": key_of(window.view.open_pane.conversation),
+            "about": window.about,
+            "placeholder": texts.placeholder(window.view.open_pane.conversation),
+            "parts": changed,
+            "keys": [key for key, _, _ in lines],
+            "lines": {str(key): html for key, html, changed_in in lines if changed_in > since},
+        }
+        if version > since:
+            told["fill"] = text
+        if window.taken_over[0] > since:
+            told["draft"] = window.taken_over[1:]
+        if window.reveal[0] > since:
+            told["reveal"] = window.reveal[1]
+        if calls := [(by, text) for at, by, text in window.calls if at > since]:
+            told["calls"] = calls
+        return told
+
+    def home(self, *, proof_key: bytes) -> HTMLResponse:
+        """Return the whole page. `proof_key`: by which it tells the program that it came from."""
+        window = self.window
+        me = window.view.state.name
+        what = window.view.open_pane.conversation
+        return page(
+            "members/home.html",
+            title=self.title,
+            kind="member start" if what == NOBODY else "member",
+            parts=self.parts(),
+            log=self._log(),
+            version=window.version,
+            with_key=key_of(what),
+            about=window.about,
+            placeholder=texts.placeholder(what),
+            draft=window.draft,
+            proof_key=proof_key.hex(),
+            over=words.OVER.format(name=shown_name(me)),
+            closed=words.CLOSED,
+            away=words.AWAY,
+        )
+
+    def frame(self, turn: int) -> HTMLResponse:
+        """Return the log alone, which a browser without JavaScript asks for again and again."""
+        notes = "; ".join(self._status.notes)
+        return page(
+            "members/log.html",
+            title=self.title,
+            kind="member frame",
+            log=self._log(),
+            notes=notes,
+            turn=turn,
+        )
+
+    def _log(self) -> Markup:
+        return Markup().join(html for _, html, _ in self.window.sheet.draw(self.window.version))
+
+
+def _title_of(what: Conversation) -> str:
+    """Return the name of a conversation. `* everybody` of a terminal would be read out as it is."""
+    return shown_name(str(what)) if what == EVERYBODY else texts.title_of(what)
+
+
+def _classed(pieces: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Name the styles of a terminal as the style sheet does: `class:status.alarm` is `alarm`."""
+    return [(style.rpartition(".")[2].removeprefix("class:"), text) for style, text in pieces]
+
+
+def query_of(conversation: Conversation) -> str:
+    """Return the part of an address that names a conversation."""
+    return f"?with={quote(key_of(conversation))}"

@@ -1,0 +1,165 @@
+"""The log of one conversation as a page shows it: which of its entries, and each as HTML that is
+written again only when it has changed."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from markupsafe import Markup
+
+from chatapp.peer.faces.web.limits import LINES_SHOWN, LINES_SHOWN_MAX
+from chatapp.peer.faces.web.page import macro
+from chatapp.peer.view.log import EntryKind, LogEntry
+from chatapp.peer.view.panes import Pane
+from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
+
+_TEMPLATE: Final = "members/parts.html"
+_MARKS: Final = {
+    None: ("sending", "\u2026", "on its way"),
+    Mark.SEEN: ("saved", MARKS[Mark.SEEN][1], "seen"),
+    Mark.RECEIVED: ("saved", MARKS[Mark.RECEIVED][1], "received"),
+    Mark.SAVED: ("kept", MARKS[Mark.SAVED][1], "saved at the server"),
+    Mark.KEPT: ("kept", MARKS[Mark.KEPT][1], "kept here"),
+    Mark.REFUSED: ("lost", MARKS[Mark.REFUSED][1], "not sent"),
+}
+_CLASSES: Final = {
+    EntryKind.NOTICE: "notice",
+    EntryKind.ALERT: "notice alarm",
+    EntryKind.RULE: "notice rule",
+}
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the HTML of an entry says."""
+
+    key: int
+    """Names it on the page."""
+    kind: str
+    """Its classes."""
+    at: float
+    clock: str
+    day: str
+    """The date to show above it; empty for none."""
+    sender: str
+    text: str
+    note: str
+    mark: tuple[str, str, str] | None
+    """Class, sign and word."""
+    is_message: bool
+    can_choose: bool
+    is_first_new: bool
+    has_gap: bool
+    """Whether lines are left out above it."""
+
+
+class _Drawn(msgspec.Struct, kw_only=True):
+    entry: LogEntry
+    shown: Shown
+    html: Markup
+    version: int
+
+
+class Sheet:
+    """What a page shows of one conversation."""
+
+    def __init__(self, pane: Pane, draw_key: Callable[[], int]) -> None:
+        """`draw_key`: returns a new key, which no other entry of the window has."""
+        self.pane: Final = pane
+        self.around: LogEntry | None = None
+        """The entry that is shown with its neighbours; None for the newest entries."""
+        self._draw_key: Final = draw_key
+        self._most = LINES_SHOWN
+        self._drawn: Final[dict[int, _Drawn]] = {}
+        """By the id of the entry as an object."""
+        self._by_key: Final[dict[int, LogEntry]] = {}
+
+    def entry(self, key: int) -> LogEntry | None:
+        """Return the entry with this key."""
+        return self._by_key.get(key)
+
+    def key(self, entry: LogEntry) -> int:
+        """Return the key of an entry that was drawn; 0 for another one."""
+        drawn = self._drawn.get(id(entry))
+        return 0 if drawn is None else drawn.shown.key
+
+    def show_more(self) -> None:
+        """Show more of what is above, up to a number of lines; then the newest go."""
+        if self._most < LINES_SHOWN_MAX:
+            self._most = min(self._most + LINES_SHOWN, LINES_SHOWN_MAX)
+        else:
+            self.around = self._span()[0]
+
+    def show_newest(self) -> None:
+        """Show the newest lines again."""
+        self.around, self._most = None, LINES_SHOWN
+
+    @property
+    def has_more_above(self) -> bool:
+        """Whether the log has entries above those that are shown."""
+        return self._first() > 0
+
+    @property
+    def has_more_below(self) -> bool:
+        """Whether the log has entries below those that are shown."""
+        return self._first() + self._most < len(self.pane.log)
+
+    def _first(self) -> int:
+        log = self.pane.log
+        end = max(len(log) - self._most, 0)
+        place = None if self.around is None else log.place_of(self.around)
+        return end if place is None else min(max(place - self._most // 2, 0), end)
+
+    def _span(self) -> Sequence[LogEntry]:
+        first = self._first()
+        return self.pane.log.entries[first : first + self._most]
+
+    def draw(self, version: int) -> list[tuple[int, Markup, int]]:
+        """Return the key of each entry that is shown, its HTML, and the version in which it
+        changed: this one for what has changed since the last call."""
+        before: LogEntry | None = None
+        drawn = []
+        for entry in self._span():
+            one = self._draw(entry, before, version)
+            drawn.append((one.shown.key, one.html, one.version))
+            before = entry
+        return drawn
+
+    def _draw(self, entry: LogEntry, before: LogEntry | None, version: int) -> _Drawn:
+        known = self._drawn.get(id(entry))
+        key = self._draw_key() if known is None else known.shown.key
+        shown = self._shown(entry, before, key)
+        if known is None or known.shown != shown:
+            html = macro(_TEMPLATE, "entry", shown)
+            known = _Drawn(entry=entry, shown=shown, html=html, version=version)
+            self._drawn[id(entry)] = known
+            self._by_key[key] = entry
+        return known
+
+    def _shown(self, entry: LogEntry, before: LogEntry | None, key: int) -> Shown:
+        log = self.pane.log
+        day, clock = shown_clock(entry.at)
+        is_new_day = before is None or shown_clock(before.at)[0] != day
+        is_message = entry.kind is EntryKind.MESSAGE
+        classes = _CLASSES.get(entry.kind, "mine" if entry.is_mine else "theirs")
+        is_next = before is not None and is_message and before.kind is entry.kind
+        if is_next and before is not None and before.sender == entry.sender and not is_new_day:
+            classes += " next"
+        if entry.calls:
+            classes += " calls"
+        if entry is log.selected:
+            classes += " chosen"
+        return Shown(
+            key=key,
+            kind=classes,
+            at=entry.at,
+            clock=clock,
+            day=shown_day(day) if is_new_day else "",
+            sender=entry.sender,
+            text=entry.text,
+            note=entry.note,
+            mark=_MARKS[entry.mark] if is_message and entry.is_mine else None,
+            is_message=is_message,
+            can_choose=is_message and entry.id > 0,
+            is_first_new=entry is log.unread,
+            has_gap=entry in log.gaps,
+        )

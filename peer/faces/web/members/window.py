@@ -1,0 +1,317 @@
+"""One window of a browser on a person's node: the view of a screen, what the page shows of it, and
+the streams that wait for news."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Final
+
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.faces.runner import ScreenRunner
+from chatapp.peer.faces.web.limits import CALLS_KEPT, KEYS_PER_SESSION, STREAMS_PER_SESSION
+from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
+from chatapp.peer.faces.web.members.sheet import Sheet
+from chatapp.peer.faces.web.streams import Windows
+from chatapp.peer.node.local import line_id
+from chatapp.peer.sdk.client import Peer
+from chatapp.peer.view.log import LogEntry
+from chatapp.peer.view.panes import Pane
+from chatapp.peer.view.screen import Attention, ScreenView
+from chatapp.peer.view.view import Changes, Start
+from chatapp.peer.words import members as words
+from chatapp.peer.words.full import begun_about
+from chatapp.wire.errors import quoted
+
+_log: Final = logging.getLogger("chatapp.peer")
+
+CLOSES_WITHIN: Final = 0.3
+"""Seconds that a window gets to detach."""
+_TYPED_AHEAD: Final = frozenset("re")
+"""What is done about a line with a text that is typed: a reply, another text."""
+
+
+class Window:
+    """One window. It is attached to the program that runs the node, as one in another program is."""
+
+    def __init__(self, number: int, peer: Peer) -> None:
+        """`peer`: attached to the node, and open; the window closes it."""
+        self.number: Final = number
+        self.peer: Final = peer
+        self._loop: Final = asyncio.get_running_loop()
+        self.streams: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
+        self.seen_at = self._loop.time()
+        """When a browser has last asked for something."""
+        self.version = 1
+        """Counts what changes."""
+        self.panel: Panel | None = None
+        """What is open beside the conversation."""
+        self.question = ""
+        self.about = ""
+        """What becomes of the line that is typed next: `r12` answers line 12, `e12` is its new text;
+        empty: it is said."""
+        self.draft = ""
+        """What is typed and not said, as far as the browser has told."""
+        self.fill: tuple[int, str] = (0, "")
+        """What the page is to put into its input, since a version."""
+        self.taken_over: tuple[int, str, str] = (0, "", "")
+        """What another window has typed, since a version: before, and now."""
+        self.reveal: tuple[int, int] = (0, 0)
+        """The entry to scroll to, by its key, since a version."""
+        self.calls: list[tuple[int, str, str]] = []
+        """Who has called the user, and how, each with its version."""
+        self.is_over = False
+        """Whether the node, or this window of it, has ended."""
+        self._is_looking = False
+        self._looked_until = float("-inf")
+        self._opened_at = 1
+        self._keys: Final = itertools.count(1)
+        self._sheets: Final[dict[Pane, Sheet]] = {}
+        self._said_keys: dict[str, None] = {}
+        """The keys of the last lines that were said."""
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._looking: asyncio.Task[None] | None = None
+
+        node = peer.node
+        self.view: Final = ScreenView(
+            node.state,
+            wall=time.time,
+            draw_line=line_id,
+            start=Start(is_over=True),
+            welcome=words.welcome_lines,
+        )
+        self.view.attention = self._attention
+        self.runner: Final = ScreenRunner(node, self.view, self)
+        self._shown_pane = self.view.open_pane
+        _ = self.start(self._run())
+
+    async def close(self) -> None:
+        """Detach, and let the browser go."""
+        self.is_over = True
+        self.streams.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.peer.close(within=CLOSES_WITHIN)
+
+    async def _run(self) -> None:
+        try:
+            await self.runner.run_all()
+        finally:
+            self.is_over = True
+            self.streams.wake()
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do something beside all else, until the window is closed."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("fault of a page: %s", quoted(repr(error)), exc_info=error)
+            self.is_over = True
+            self.streams.wake()
+
+    # --- what the runner tells (`Display`)
+
+    def show(self, changes: Changes) -> None:
+        """Note what has changed in the view, and have the streams tell it."""
+        self.version += 1
+        if changes.question is not None:
+            self.question = changes.question
+        if changes.opened is not None:
+            self._opened(changes.opened)
+        if changes.draft is not None:
+            self.taken_over = (self.version, *changes.draft)
+            if changes.draft[0] == self.draft:
+                self.draft = changes.draft[1]
+        self.calls += [(self.version, by, text) for by, text in changes.calls]
+        del self.calls[:-CALLS_KEPT]
+        if self.panel is not None and self.panel.is_stale(changes.batch):
+            self.look()
+        if changes.wants_table:
+            self.put_panel("places")
+        self.streams.wake()
+
+    async def shown(self) -> None:
+        """Lines count as seen when the page says so."""
+
+    def changed(self) -> None:
+        """Have the streams tell what has changed here."""
+        self.version += 1
+        self.streams.wake()
+
+    def _attention(self) -> Attention:
+        is_watched = bool(self.streams) or self._loop.time() < self._looked_until
+        return Attention(
+            is_looking=self._is_looking and is_watched, is_typing=bool(self.draft.strip())
+        )
+
+    def _opened(self, pane: Pane) -> None:
+        if pane is not self._shown_pane:
+            self._shown_pane.draft = "" if self.about else self.draft
+            self.runner.keep_draft(self._shown_pane, self._shown_pane.draft)
+            self._shown_pane, self.about = pane, ""
+            self._put(pane.draft)
+            pane.draft = ""
+        elif pane.draft and not self.draft:
+            self._put(pane.draft)
+            pane.draft = ""
+        if not pane.is_loaded:
+            self.runner.begin(self.view.load(pane), pane)
+
+    def _put(self, text: str) -> None:
+        """Have the input of the page hold this text."""
+        self.draft = text
+        self.fill = (self.version + 1, text)
+        self.changed()
+
+    # --- the log
+
+    @property
+    def sheet(self) -> Sheet:
+        """What is shown of the open conversation."""
+        pane = self.view.open_pane
+        if pane not in self._sheets:
+            self._sheets[pane] = Sheet(pane, lambda: next(self._keys))
+        return self._sheets[pane]
+
+    @property
+    def chosen(self) -> LogEntry | None:
+        """The line that the user has chosen."""
+        return self.view.open_pane.log.selected
+
+    def choose_line(self, key: int) -> None:
+        """Choose a line of the open conversation; 0: none."""
+        entry = self.sheet.entry(key) if key else None
+        self.view.open_pane.log.selected = entry if entry is not None and entry.id else None
+        self.about = ""
+        self.changed()
+
+    def seen(self, key: int, *, is_looking: bool) -> None:
+        """Note that the page shows the lines up to this one, and whether the user looks."""
+        self._is_looking = is_looking
+        pane, entry = self.view.open_pane, self.sheet.entry(key)
+        if pane.is_loaded:
+            self.view.painted(pane, entry)
+            self.runner.update()
+
+    def seen_all(self, *, until: float) -> None:
+        """Note that a page without script shows the open conversation, and will be asked for again
+        until this time."""
+        self._looked_until = until
+        entries = self.view.open_pane.log.entries
+        self.sheet.draw(self.version)
+        self.seen(self.sheet.key(entries[-1]) if entries else 0, is_looking=True)
+
+    async def show_older(self) -> None:
+        """Show more of what was said before."""
+        pane, sheet = self.view.open_pane, self.sheet
+        if not sheet.has_more_above and pane.has_older and pane.is_loaded:
+            await self.runner.read(pane, self.view.load_older(pane))
+        sheet.show_more()
+        self.changed()
+
+    def show_newest(self) -> None:
+        """Go to the newest lines."""
+        self.sheet.show_newest()
+        self.changed()
+
+    async def fill_gap(self, key: int) -> None:
+        """Read lines that are left out before an entry."""
+        pane, entry = self.view.open_pane, self.sheet.entry(key)
+        if entry is not None and entry in pane.log.gaps:
+            await self.runner.read(pane, self.view.fill_gap(pane, entry, is_above=True))
+
+    async def jump(self, conversation: Conversation, id_: int) -> bool:
+        """Open a conversation at the line with this id, and choose it. Return whether there is such
+        a line."""
+        entry = await self.runner.jump(conversation, id_)
+        if entry is not None:
+            self.view.open_pane.log.selected = self.sheet.around = entry
+            self.sheet.draw(self.version)
+            self.reveal = (self.version + 1, self.sheet.key(entry))
+            self.changed()
+        return entry is not None
+
+    async def show_first_new(self) -> None:
+        """Go to the first line that is new to the user."""
+        pane = self.view.open_pane
+        await self.runner.find_new(pane)
+        if pane.log.unread is not None:
+            self.sheet.around = pane.log.unread
+            self.sheet.draw(self.version)
+            self.reveal = (self.version + 1, self.sheet.key(pane.log.unread))
+            self.changed()
+
+    # --- what is typed
+
+    def say(self, text: str, conversation: Conversation, *, about: str = "", key: str = "") -> None:
+        """Take a line that was typed in a conversation. `about`: as the attribute. `key`: a line
+        that comes again under the same key was sent twice, and counts once."""
+        if key and key in self._said_keys:
+            return
+        if key:
+            self._said_keys[key] = None
+        if len(self._said_keys) > KEYS_PER_SESSION:
+            del self._said_keys[next(iter(self._said_keys))]
+        pane = self.view.panes.pane(conversation)
+        pane.log.selected, self.about, self.draft = None, "", ""
+        if about[:1] in _TYPED_AHEAD and about[1:].isdecimal():
+            text = begun_about(about[0], int(about[1:]), "", is_mine=True) + text
+        self.sheet.show_newest()
+        self.runner.enter(text, pane)
+        self.runner.keep_draft(pane, "")
+
+    def type(self, text: str) -> None:
+        """Take what is being typed."""
+        self.draft = text
+        if not self.about:
+            self.runner.typing(text)
+            self.runner.keep_draft(self._shown_pane, text)
+
+    def begin_about(self, what: str) -> None:
+        """Begin something about the chosen line: `r` a reply, `e` a new text; `d` takes it back,
+        all else is an emoji for it."""
+        entry = self.chosen
+        if entry is None:
+            return
+        if what in _TYPED_AHEAD:
+            if what == "e" and not entry.is_mine:
+                return
+            self.about = f"{what}{entry.id}"
+            self._put(entry.said if what == "e" else "")
+            return
+        key = what if what == "d" else "+"
+        command = begun_about(key, entry.id, entry.said, is_mine=entry.is_mine)
+        self.choose_line(0)
+        if command:
+            self.runner.press(command + ("" if key == "d" else what))
+
+    # --- beside the conversation
+
+    def put_panel(self, name: str, about: str = "") -> None:
+        """Open what is called so beside the conversation; empty: close it. `about`: the line, the
+        person or the words that it is about."""
+        if self._looking is not None:
+            self._looking.cancel()
+        kind = PANELS.get(name)
+        self.panel = None if kind is None else kind(self.view, about)
+        self.changed()
+        self.look()
+
+    def look(self) -> None:
+        """Have the panel look again at what it shows."""
+        if self.panel is not None:
+            if self._looking is not None:
+                self._looking.cancel()
+            self._looking = self.start(self.runner.perform(self.panel.look()))
+
+    async def trust(self, digits: str) -> None:
+        """Trust the key that is shown, whose digits the user has compared."""
+        if isinstance(self.panel, SafetyNumber):
+            await self.runner.perform(self.panel.trust(digits))

@@ -1,0 +1,61 @@
+"""The words of a person's page in a browser that no other face has."""
+
+from typing import Final
+
+from chatapp.peer.words.formatting import counted, name
+
+PLACES: Final = "People and rooms"
+VERIFY: Final = "Safety number"
+EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
+"""What the page offers as a reaction."""
+
+KEYS: Final = (
+    ("Enter", "send; Shift+Enter begins a new line"),
+    ("Up, Down", "in the messages: go from one to the next; Enter chooses it"),
+    ("Alt+W", "write"),
+    ("Alt+A", "go to the next conversation with news"),
+    ("Alt+U", "go to the first new message"),
+    ("Alt+K", "people and rooms"),
+    ("Alt+S", "search"),
+    ("Esc", "close what is open, let go of the chosen message"),
+)
+"""What keys do on the page; its elements name theirs (`aria-keyshortcuts`)."""
+
+OVER: Final = (
+    "Your program has ended. Start ChatApp -c {name} --web again, open the address that it prints, "
+    "and close this page."
+)
+CLOSED: Final = "This window is closed; your program goes on."
+AWAY: Final = "Your program does not answer. Is it still running?"
+
+
+def welcome_lines(me: str) -> list[str]:
+    """Return the text of the start page."""
+    return [
+        f"Welcome, {name(me)}. Whom do you want to talk to?",
+        "Choose somebody from the list, or open People and rooms.",
+    ]
+
+
+def window_title(me: str, unread: int, conversation: str) -> str:
+    """Return the title of the window. `conversation`: the name of the open one; empty for none."""
+    place = f"{conversation} · " if conversation else ""
+    return f"{f'({unread:,}) ' if unread else ''}{place}ChatApp {name(me)}"
+
+
+def nobody(who: str) -> str:
+    """Say that nobody bears a name."""
+    return f"Nobody called {name(who)} is known here."
+
+
+def in_reply(who: str) -> str:
+    """Say what is being typed."""
+    return f"Replying to {who}"
+
+
+EDITING: Final = "Changing your message"
+
+
+def unread_of(count: int) -> str:
+    """Say how many lines are unread, for those who cannot see it."""
+    return counted(count, "unread message", "unread messages")
