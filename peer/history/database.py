@@ -40,6 +40,7 @@ from chatapp.peer.core.records import (
     OutgoingDelivered,
     OutgoingMoved,
     OutgoingOnDisk,
+    OutgoingReworded,
     Overtaken,
     PersonVerified,
     ReadUpTo,
@@ -254,6 +255,8 @@ class History:
     def _apply_rare(self, record: Record) -> None:
         execute, here = self._db.execute, self.registries.current
         match record:
+            case OutgoingReworded(stream, number, text):
+                self._relations.reworded(self._ours[stream], number, text)
             case OutgoingMoved(stream, number, to_stream, to_number):
                 to_id, from_id = self._ours[to_stream], self._ours[stream]
                 execute(_MOVE, (to_id, to_number, from_id, number))

@@ -151,6 +151,13 @@ class Relations:
             for stream, number in self._db.execute(_ARRIVED).fetchall():
                 self._apply(stream, number)
 
+    def reworded(self, stream: int, number: int, text: str) -> None:
+        """Have a line of ours that nobody has yet say something else, as if it always had."""
+        found = self._db.execute(_TARGET, (stream, number)).fetchone()
+        if found is not None:
+            id_, _, before, _ = found
+            self._set_text(id_, before, text)
+
     def given_up(self, by: int, number: int) -> None:
         """Let a line of ours that nobody will ever have change nothing."""
         found = self._db.execute(_GIVEN_UP, (by, number)).fetchall()

@@ -542,6 +542,18 @@ LINES: list[tuple[events.Event, list[str]]] = [
             "[Compare it with the key that the server printed when it started; if they match: /trust server <key>]",
         ],
     ),
+    *(
+        (
+            events.MessageChanged(
+                conversation=what,
+                id=1,
+                state=events.MessageState.REFUSED,
+                reason=events.MessageReason.CANCELLED,
+            ),
+            ["[Cancelled: nobody has it.]"],
+        )
+        for what in (person("bob"), room("lab"), EVERYBODY)
+    ),
     (
         events.KeyRestored(name="bob"),
         ["[bob is back with the key that you know: messages go out again.]"],
