@@ -87,7 +87,8 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
 
 class KeptTable(msgspec.Struct, frozen=True, array_like=True):
     """The table as an earlier run has told it. `rows`: encoded, in the order of their last change;
-    `gaps`: see `registry.rules.directory.table.Table.gaps`."""
+    `gaps`: versions
+    that a still earlier run may have told of, as in `registry.rules.directory.table`."""
 
     version: int
     rows: list[msgspec.Raw]
