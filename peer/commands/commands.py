@@ -218,7 +218,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/cancel",),
         shape=MAYBE_NTH,
-        summary="take back your last message here that waits",
+        summary="take back your last message that waits, anywhere",
         read=cancel,
     ),
     Command(

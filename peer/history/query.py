@@ -11,7 +11,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
+from chatapp.peer.api.conversations import (
+    EVERYBODY,
+    Conversation,
+    ConversationKind,
+    addresses,
+    person,
+    room,
+)
 from chatapp.peer.api.events import (
     EMOJIS_SHOWN,
     NAMES_SHOWN,
@@ -128,11 +135,12 @@ class ConversationQueries:
         return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
 
     @damage_named()
-    def unread_texts(self, row: StoredConversation) -> list[str]:
-        """Return the texts of those lines that have an `@` in them."""
+    def addresses(self, row: StoredConversation, name: str) -> bool:
+        """Return whether one of those lines has `@` and this name in it."""
         if row.newest <= row.read:
-            return []
-        return [str(text) for (text,) in self._db.execute(_UNREAD_TEXTS, (row.id, row.read))]
+            return False
+        found = self._db.execute(_UNREAD_TEXTS, (row.id, row.read))  # one text at a time in memory
+        return any(addresses(str(text), name) for (text,) in found)
 
 
 def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import DESK, Conversation, addresses, room
+from chatapp.peer.api.conversations import DESK, Conversation, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
@@ -595,9 +595,7 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
             continue
         unread, one = lines.conversations.unread(row), states.get(identity_of(row.what))
         if one is None:
-            is_addressed = row.is_group and any(
-                addresses(text, me) for text in lines.conversations.unread_texts(row)
-            )
+            is_addressed = row.is_group and lines.conversations.addresses(row, me)
             one = ConversationState(
                 conversation=row.what,
                 unread=unread,

@@ -35,7 +35,7 @@ from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
+from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine, calls
 from chatapp.peer.words.people import AWAY_SHOWN, away_line, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import ROOM_SIGN
@@ -67,10 +67,11 @@ _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
 
 
 _WAITING: Final = (MessageState.UNSETTLED, MessageState.KEPT)
+_UNSENT: Final = (MessageState.REFUSED, MessageState.EXPIRED)
 _COUNTED: Final[dict[type, Callable[[Said], bool]]] = {
     meanings.ReplyTo: lambda line: not line.is_ours,
     meanings.ReactTo: lambda line: not line.is_ours,
-    meanings.ChangeLine: lambda line: line.is_ours,
+    meanings.ChangeLine: lambda line: line.is_ours and line.state not in _UNSENT,
     meanings.CancelLine: lambda line: line.is_ours and line.state in _WAITING,
 }
 """Which lines a number counts from the end of a conversation, for what is done to them."""
@@ -384,7 +385,8 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += line.where not in self.state.muted
+                muted = self.state.muted
+                self._unread += line.where not in muted or calls(line, self.state.name, muted)
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
@@ -770,9 +772,9 @@ class View:
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
         counts = _COUNTED[type(meaning)]
-        line = yield from self._line_meant(meaning.which, counts)
+        is_cancel = isinstance(meaning, meanings.CancelLine)
+        line = yield from self._line_meant(meaning.which, counts, is_anywhere=is_cancel)
         if line is None:
-            is_cancel = isinstance(meaning, meanings.CancelLine)
             self._answer([changes.NOTHING_WAITS if is_cancel else changes.NO_SUCH_LINE])
             return
         where = line.conversation
@@ -814,16 +816,18 @@ class View:
         return None
 
     def _line_meant(
-        self, which: meanings.WhichLine, counts: Callable[[Said], bool]
+        self, which: meanings.WhichLine, counts: Callable[[Said], bool], *, is_anywhere: bool
     ) -> Generator[Step, Any, Said | None]:
-        """Return the line that is meant. `counts`: tells which lines are counted."""
+        """Return the line that is meant. `counts`: tells which lines are counted, of the
+        conversation where the user is or, if `is_anywhere`, of all."""
         where = self._here()
         try:
             if which.id is not None:
                 page = yield requests.ReadAround(id=which.id, limit=1)
                 return next((line for line in page.lines if line.id == which.id), None)
-            if where is None:
+            if where is None and not is_anywhere:
                 return None
+            where = None if is_anywhere else where
             page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
         except HistoryUnreadable:
             return None

@@ -44,7 +44,7 @@ _QUOTED: Final = 60
 
 NO_SUCH_LINE: Final = "[There is no such message.]"
 
-NOTHING_WAITS: Final = "[Nothing of yours waits here.]"
+NOTHING_WAITS: Final = "[Nothing of yours waits.]"
 
 _REFUSALS: Final = {
     ChangeRefusal.NO_SUCH_LINE: "There is no such message",
@@ -53,7 +53,7 @@ _REFUSALS: Final = {
     ChangeRefusal.TAKEN_BACK: "That message was taken back",
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
-    ChangeRefusal.SETTLED: "That message has got through: /retract takes it back",
+    ChangeRefusal.SETTLED: "It got through already (/retract takes it back)",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
 }

@@ -120,7 +120,6 @@ ConnectionEvent = (
     | RegistryKeyChanged
 )
 
-CANCELLED: Final = "[Cancelled: nobody has it.]"
 _MAIL_HELD_BACK: Final = (
     "[There are letters from too many people who are not in the table; "
     "those not shown wait at the server.]"
@@ -150,8 +149,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     if isinstance(event, Seen):
         return seen_lines(event, known)
     if isinstance(event, FateEvent):
-        is_cancelled = getattr(event, "reason", None) is MessageReason.CANCELLED
-        return [CANCELLED] if is_cancelled else _fate(event, in_reach)
+        return _fate(event, in_reach)
     if isinstance(event, IdentityEvent):
         return identity_lines(event)
     if isinstance(event, ConnectionEvent):
@@ -230,6 +228,10 @@ def _said_elsewhere(line: Said, known: Known) -> OwnLine:
 def _fate(event: FateEvent, in_reach: int) -> list[str]:
     """Return the lines that say what became of a message of ours."""
     match event:
+        case MessageChanged(conversation=what, reason=MessageReason.CANCELLED):
+            return [
+                f"[What you said to {name(what.name or 'everybody')} is cancelled: nobody has it.]"
+            ]
         case MessageChanged(conversation=what) if what.is_person:
             return _direct_fate(event)
         case MessageChanged(conversation=what) if what.is_room:

@@ -584,9 +584,9 @@ LINES: list[tuple[events.Event, list[str]]] = [
                 state=events.MessageState.REFUSED,
                 reason=events.MessageReason.CANCELLED,
             ),
-            ["[Cancelled: nobody has it.]"],
+            [f"[What you said to {shown} is cancelled: nobody has it.]"],
         )
-        for what in (person("bob"), room("lab"), EVERYBODY)
+        for what, shown in ((person("bob"), "bob"), (room("lab"), "lab"), (EVERYBODY, "everybody"))
     ),
     (
         events.KeyRestored(name="bob"),
