@@ -55,7 +55,7 @@ function news(piece) {
   outbox.show();
   if (piece.reveal && find(`l${piece.reveal}`)) find(`l${piece.reveal}`).scrollIntoView({ block: "center" });
   else if (wasAtEnd) toEnd();
-  for (const [by, said] of piece.calls || []) call(`${by}: ${said}`);
+  for (const [by, said] of piece.calls || []) if (document.hidden || !document.hasFocus()) call(`${by}: ${said}`);
   const panel = find("panel");
   document.body.classList.toggle("beside", Boolean(panel.firstElementChild));
   if (panel.firstElementChild && !hadPanel) (panel.querySelector("input[type=text]") || find("panel-title")).focus();
@@ -199,6 +199,18 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     step(event.key === "ArrowUp" ? -1 : 1);
   }
+});
+
+// --- calls: a sound, and a notice of the system where the user allows them
+
+const alerts = find("alerts");
+const mayAsk = () => "Notification" in window && Notification.permission === "default";
+alerts.hidden = !mayAsk();
+alerts.addEventListener("click", async () => {
+  wakeSound();
+  await Notification.requestPermission();
+  alerts.hidden = !mayAsk();
+  text.focus();
 });
 
 for (const button of log.querySelectorAll(".choose")) button.tabIndex = -1;
