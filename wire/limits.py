@@ -321,7 +321,8 @@ affected."""
 PROMISES_MAX: Final = 50_000
 """Answers that wait for the disk (about 1 KiB each). Beyond it, while a disk hangs, requests that
 must be stored are refused as if the disk were full: members who ask as fast as they are served
-would otherwise fill our memory."""
+would otherwise fill our memory. What the help desk tells has as many places again, so that nothing
+overtakes what was decided before."""
 
 PROMISES_BYTES_MAX: Final = 64 * 1024 * 1024
 """Bytes of group lines that wait for the disk before the members get them."""

@@ -76,6 +76,7 @@ class ChangeRefusal(Explained):
     NO_EMOJI = "no_emoji", "that is not one emoji"
     ELSEWHERE = "elsewhere", "it was said in another conversation"
     OTHER_KEY = "other_key", "the name has another key since it was said"
+    SETTLED = "settled", "it has got through"
     NOT_SENT = "not_sent", "it did not get through"
 
 

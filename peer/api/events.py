@@ -423,6 +423,7 @@ class MessageReason(Explained):
     NOT_IN_ROOM = "not_in_room", "we are not in that room"
     OWN_DISK = "own_disk", "our own disk takes nothing, and too much waits for it"
     ENDED = "ended", "our program ended before the message was stored"
+    CANCELLED = "cancelled", "we took it back before anybody had it"
 
 
 class MessageState(Numbered):

@@ -107,8 +107,9 @@ class FindSent(Request[Sent | None], frozen=True, kw_only=True):
 
 
 class Edit(Request[Sent], frozen=True, kw_only=True):
-    """Change the text of our own line with this id, for everybody who has it. Raises ChangeRefused,
-    TextTooLong, UnicodeEncodeError, sqlite3.Error."""
+    """Change the text of our own line with this id, for everybody who has it. Of a line that nobody
+    else can have yet, the new text is sent instead, and the answer is of the line. Raises
+    ChangeRefused, TextTooLong, UnicodeEncodeError, sqlite3.Error."""
 
     id: Id
     text: str
@@ -120,6 +121,17 @@ class Edit(Request[Sent], frozen=True, kw_only=True):
 class Retract(Request[Sent], frozen=True, kw_only=True):
     """Take our own line with this id back, for everybody who has it. Raises ChangeRefused,
     sqlite3.Error."""
+
+    id: Id
+    wait: Outcome | None = None
+    key: Id = 0
+    """As in `Send`."""
+
+
+class Cancel(Request[Sent], frozen=True, kw_only=True):
+    """Take our own line with this id back that is not settled yet. One that nobody else can have is
+    never sent: the answer is of the line, which is REFUSED then. Of any other, `Retract` is sent.
+    Raises ChangeRefused, sqlite3.Error."""
 
     id: Id
     wait: Outcome | None = None
@@ -139,7 +151,7 @@ class React(Request[Sent], frozen=True, kw_only=True):
     """As in `Send`."""
 
 
-Sending = Send | Edit | Retract | React
+Sending = Send | Edit | Retract | Cancel | React
 """The requests that send something, and are answered with what has become of it."""
 
 
@@ -488,6 +500,7 @@ AnyRequest = (
     Send
     | Edit
     | Retract
+    | Cancel
     | React
     | FindSent
     | TellTyping

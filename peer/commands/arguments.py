@@ -27,6 +27,7 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.meanings import (
     LAST,
     SERVER,
+    CancelLine,
     ChangeLine,
     Context,
     FindPast,
@@ -368,6 +369,12 @@ def retract(_: Context, *words: str) -> Meaning:
     """Read which line of ours is meant."""
     which = _which(words[0]) if words else LAST
     return Mistake(answers.usage_line("/retract [n]")) if which is None else ChangeLine(None, which)
+
+
+def cancel(_: Context, *words: str) -> Meaning:
+    """Read which of our lines that are not settled is meant."""
+    which = _which(words[0]) if words else LAST
+    return Mistake(answers.usage_line("/cancel [n]")) if which is None else CancelLine(which)
 
 
 def _which(word: str) -> WhichLine | None:

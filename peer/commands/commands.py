@@ -51,6 +51,7 @@ from chatapp.peer.commands.arguments import (
     Command,
     act,
     always,
+    cancel,
     examine,
     explain,
     go_away,
@@ -207,6 +208,12 @@ COMMANDS: Final = (
         shape=MAYBE_NTH,
         summary="take back your last message here, or your nth last",
         read=retract,
+    ),
+    Command(
+        spellings=("/cancel",),
+        shape=MAYBE_NTH,
+        summary="take back your last message here that waits",
+        read=cancel,
     ),
     Command(
         spellings=("/react",),

@@ -61,6 +61,12 @@ class ChangeLine(msgspec.Struct, frozen=True):
     which: WhichLine = LAST
 
 
+class CancelLine(msgspec.Struct, frozen=True):
+    """Take a line of ours back that is not settled yet, counted among those."""
+
+    which: WhichLine = LAST
+
+
 class ReactTo(msgspec.Struct, frozen=True):
     """Put an emoji to a line, counted as in `ReplyTo`, or take it away if we have put it there."""
 
@@ -172,6 +178,7 @@ Meaning = (
     | SendToEach
     | ReplyTo
     | ChangeLine
+    | CancelLine
     | ReactTo
     | AskMessage
     | OpenRoom

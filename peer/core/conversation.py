@@ -69,6 +69,13 @@ class Message(msgspec.Struct, eq=False):
     before."""
     related: Related | None = None
     """What it is to another message."""
+    has_left: bool = False
+    """Whether anything was sent for it, if only a question for its number."""
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether anybody else may have it: nobody has a message under a provisional number."""
+        return self.has_left and self.is_numbered
 
     @property
     def relation(self) -> Relation:
@@ -263,6 +270,7 @@ class OutgoingStream:
                 one.state,
                 id=one.id,
                 related=one.related,
+                has_left=True,
             )
             for one in stored.outgoing
         }
@@ -367,7 +375,7 @@ class OutgoingStream:
         """Put all messages on the rung WAITING on another one."""
         idle, self.idle = self.idle, {}
         for message in idle.values():
-            message.path, message.deadline = path, deadline
+            message.path, message.deadline, message.has_left = path, deadline, True
 
     def give_again(self, found: Sequence[StoredOutgoing], *, is_all: bool) -> None:
         """Put these delivered messages, of those that are lost, on the rung WAITING once more.
@@ -384,6 +392,7 @@ class OutgoingStream:
                     id=one.id,
                     is_again=True,
                     related=one.related,
+                    has_left=True,
                 )
                 self.messages[one.number] = self.idle[one.number] = message
                 self.again.add(one.number)
@@ -407,6 +416,7 @@ class OutgoingStream:
         """Put the message on another rung."""
         message.path, message.deadline = path, deadline
         if path is not DeliveryPath.WAITING:
+            message.has_left = True
             self.idle.pop(message.number, None)
         elif message.number in self.messages:
             self.idle[message.number] = message

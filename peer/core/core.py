@@ -12,6 +12,7 @@ from chatapp.peer.api import conversations, events
 from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.context import Context, RegistryChange, RegistryReach, Routes, drop_invalid
+from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import Operator
 from chatapp.peer.core.direct.direct import DirectMessages
 from chatapp.peer.core.direct.outbox import LostMessages
@@ -194,6 +195,19 @@ class PeerCore(NodeCore):
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""
         self._out.records.append(LineKeyed(line, key))
+
+    def cancel(self, stream: bytes, number: int, *, now: float) -> bool:
+        """Give up a message or line of ours, unless somebody else may have it. Return whether it is
+        given up."""
+        return self.direct.cancel(stream, number, now=now) or self.rooms.cancel(
+            stream, number, now=now
+        )
+
+    def reword(self, stream: bytes, number: int, text: str) -> bool:
+        """Have a message or line of ours say something else, unless somebody else may have it.
+        Return whether it does. Raises TextTooLong, UnicodeEncodeError."""
+        check_length(text)
+        return self.direct.reword(stream, number, text) or self.rooms.reword(stream, number, text)
 
     def steps_under_way(self, stream: bytes, number: int) -> tuple[Raw, ...]:
         """Return the steps of a pending message or line of ours so far; none when it is not

@@ -332,6 +332,14 @@ class MuteChanged(msgspec.Struct, frozen=True, array_like=True, tag=43, gc=False
     until: int | None
 
 
+class OutgoingReworded(msgspec.Struct, frozen=True, array_like=True, tag=44, gc=False):
+    """A message of ours that nobody has yet says something else."""
+
+    stream: bytes
+    number: int
+    text: str
+
+
 Record = (
     OutgoingAdded
     | OutgoingChanged
@@ -363,6 +371,7 @@ Record = (
     | MarkMoved
     | DraftChanged
     | MuteChanged
+    | OutgoingReworded
 )
 """All that a node keeps."""
 

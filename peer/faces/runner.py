@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Event
+from chatapp.peer.api.events import Edited, Event, Reacted, Retracted, Seen
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import FindLines, KeepDraft, LineName, Node
 from chatapp.peer.faces.program import DONE, FAILED, Running
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from chatapp.peer.view.screen import ScreenView
 
 Result = TypeVar("Result")
+
+CHANGES_SPAN: Final = 0.1
+"""Seconds in which what happens to lines is shown at most once: many people may react at a time."""
+_CAN_WAIT: Final = (Edited, Retracted, Reacted, Seen)
 
 NAMED_TOGETHER: Final = 100
 """Lines that are asked for at once."""
@@ -101,9 +105,13 @@ class Runner:
 
     async def show_events(self) -> None:
         """Show what happens, until the peer is closed."""
+        loop, shown_at = asyncio.get_running_loop(), float("-inf")
         while batch := await self._node.next_events():
             self._unshown += batch
+            if all(isinstance(event, _CAN_WAIT) for event in batch):
+                await asyncio.sleep(shown_at + CHANGES_SPAN - loop.time())
             await self.catch_up()
+            shown_at = loop.time()
 
     async def catch_up(self) -> None:
         """Show and handle everything that has happened so far."""

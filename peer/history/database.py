@@ -40,6 +40,7 @@ from chatapp.peer.core.records import (
     OutgoingDelivered,
     OutgoingMoved,
     OutgoingOnDisk,
+    OutgoingReworded,
     Overtaken,
     PersonVerified,
     ReadUpTo,
@@ -143,6 +144,7 @@ class History:
         self._theirs: Final = _StreamIds(self._db, self.registries, schema.THEIRS)
         self.lines: Final = MessageQueries(self._db)
         self._relations: Final = self.lines.relations
+        self._relations.look_again()
         self.maintenance: Final = Maintenance(self._db, self.lines)
 
     @damage_named()
@@ -187,7 +189,7 @@ class History:
             # some may have been created in the transaction that was rolled back
             self._forget_streams()
             self.registries.look_again()
-            self._relations.may_hide = True
+            self._relations.look_again()
             raise
         if until is not None:
             self.filed = until
@@ -253,6 +255,8 @@ class History:
     def _apply_rare(self, record: Record) -> None:
         execute, here = self._db.execute, self.registries.current
         match record:
+            case OutgoingReworded(stream, number, text):
+                self._relations.reworded(self._ours[stream], number, text)
             case OutgoingMoved(stream, number, to_stream, to_number):
                 to_id, from_id = self._ours[to_stream], self._ours[stream]
                 execute(_MOVE, (to_id, to_number, from_id, number))
@@ -505,7 +509,7 @@ class _Pending:
             many(_CHANGE, self._spans())
         for dead in self._dead:
             self._relations.given_up(*dead)
-        if self._changes or self._added:
+        if self._relations.hides_any and (self._changes or self._added):
             self._relations.settled()
         rising = (
             (_SHOWN, self._shown),

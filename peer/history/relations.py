@@ -103,8 +103,9 @@ class Relations:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self.may_hide = True
-        """Whether lines that we have taken back may still have their texts in the file."""
+        self.hides_any = False
+        """Whether a line that we have taken back still has its text in the file, as far as
+        `look_again` and later changes know."""
 
     # --- filing
 
@@ -150,6 +151,13 @@ class Relations:
             for stream, number in self._db.execute(_ARRIVED).fetchall():
                 self._apply(stream, number)
 
+    def reworded(self, stream: int, number: int, text: str) -> None:
+        """Have a line of ours that nobody has yet say something else, as if it always had."""
+        found = self._db.execute(_TARGET, (stream, number)).fetchone()
+        if found is not None:
+            id_, _, before, _ = found
+            self._set_text(id_, before, text)
+
     def given_up(self, by: int, number: int) -> None:
         """Let a line of ours that nobody will ever have change nothing."""
         found = self._db.execute(_GIVEN_UP, (by, number)).fetchall()
@@ -161,11 +169,13 @@ class Relations:
 
     def settled(self) -> None:
         """Erase what we have taken back, if others have heard of that by now."""
-        if self.may_hide:
-            hidden = self._db.execute(_HIDDEN).fetchall()
-            for stream, number in hidden:
-                self._apply(stream, number)
-            self.may_hide = bool(hidden)
+        for stream, number in self._db.execute(_HIDDEN).fetchall():
+            self._apply(stream, number)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Look whether what we have taken back is still to be erased."""
+        self.hides_any = self._db.execute(_HIDDEN).fetchone() is not None
 
     def moved(self, stream: int, number: int, *, to_stream: int, to_number: int) -> None:
         """Note that a line of ours has another number now."""
@@ -215,7 +225,7 @@ class Relations:
                 execute(_EDITS_ERASED, (stream, number))
             elif folded.text != text:
                 execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, before))
-                self.may_hide = self.may_hide or folded.is_retracted
+                self.hides_any = self.hides_any or folded.is_retracted
             self._set_text(id_, text, folded.text)
         finally:
             execute("PRAGMA secure_delete = OFF")

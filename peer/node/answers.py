@@ -16,7 +16,7 @@ from chatapp.peer.api.errors import (
     NotLetIn,
     OtherRegistry,
 )
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.findings import Check, Finding, Trouble, clock_finding, path_finding
 from chatapp.peer.api.past import (
     VERSION_SHOWN,
@@ -73,9 +73,19 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
         case requests.Send(conversation=where, text=text):
             return await node.say(where, text, asked=request)
         case requests.Edit(id=id_, text=text):
-            return await _change_ours(node, id_, RelationKind.EDIT, text, request)
-        case requests.Retract(id=id_):
-            return await _change_ours(node, id_, RelationKind.RETRACT, "", request)
+            line, where = await _line_of_ours(node, id_)
+            related = _related(line, RelationKind.EDIT)
+            if node.core.reword(line.stream, line.number, text):
+                return node.reworded(shown(line, node.name), text, related, asked=request)
+            return await node.say(where, text, related, asked=request)
+        case requests.Retract(id=id_) | requests.Cancel(id=id_):
+            line, where = await _line_of_ours(node, id_)
+            if isinstance(request, requests.Cancel):
+                if line.state not in (MessageState.UNSETTLED, MessageState.KEPT):
+                    raise ChangeRefused(ChangeRefusal.SETTLED)
+                if node.core.cancel(line.stream, line.number, now=node.now()):
+                    return node.cancelled(where, id_, asked=request)
+            return await node.say(where, "", _related(line, RelationKind.RETRACT), asked=request)
         case requests.React(id=id_, emoji=emoji, is_on=is_on):
             if not is_emoji(emoji):
                 raise ChangeRefused(ChangeRefusal.NO_EMOJI)
@@ -98,15 +108,14 @@ async def _sent(node: "PeerNode", request: Sending) -> Sent:
     return receipt.sent()
 
 
-async def _change_ours(
-    node: "PeerNode", id_: int, kind: RelationKind, text: str, request: Sending
-) -> "Receipt":
+async def _line_of_ours(node: "PeerNode", id_: int) -> tuple[StoredLine, Conversation]:
+    """Return a line of ours that may be changed, and its conversation."""
     line, conversation = await _line_to_change(node, id_)
     if not line.outgoing:
         raise ChangeRefused(ChangeRefusal.NOT_OURS)
     if node.core.wall(node.now()) * 1_000 > line.at_ms + CHANGED_WITHIN_MS:
         raise ChangeRefused(ChangeRefusal.TOO_OLD)
-    return await node.say(conversation, text, _related(line, kind), asked=request)
+    return line, conversation
 
 
 async def _line_to_change(node: "PeerNode", id_: int) -> tuple[StoredLine, Conversation]:
@@ -606,6 +615,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Send: _sent,
     requests.Edit: _sent,
     requests.Retract: _sent,
+    requests.Cancel: _sent,
     requests.React: _sent,
     requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,

@@ -318,10 +318,34 @@ class PeerNode:
             line = self._line_of(begun, text)
             self.note_said(line if related is None else told(line, related), key=asked.key)
         if asked.key:
-            self._by_key[asked.key] = receipt
             self.core.note_key(begun.id, asked.key)
-            if len(self._by_key) > _KEYS_MAX:
-                del self._by_key[next(iter(self._by_key))]
+            self._remember(receipt, asked.key)
+        return receipt
+
+    def _remember(self, receipt: Receipt, key: int) -> None:
+        """Answer a request with this key by the same receipt, if it comes again."""
+        self._by_key[key] = receipt
+        if len(self._by_key) > _KEYS_MAX:
+            del self._by_key[next(iter(self._by_key))]
+
+    def cancelled(self, conversation: Conversation, id_: int, *, asked: Sending) -> Receipt:
+        """Return the receipt of a line that is never sent, as events tell."""
+        self.driver.schedule()
+        receipt = Receipt(conversation, id_)
+        receipt.settle(events.MessageState.REFUSED, events.MessageReason.CANCELLED)
+        if asked.key:
+            self._remember(receipt, asked.key)
+        return receipt
+
+    def reworded(self, line: Said, text: str, related: Related, *, asked: Sending) -> Receipt:
+        """Return the receipt of a line that says something else before anybody has it."""
+        self.driver.schedule()
+        if asked.key or self._ours_listeners:
+            now = msgspec.structs.replace(line, id=0, text=text)
+            self.note_said(told(now, related), key=asked.key)
+        receipt = self.receipts.of(line)
+        if asked.key:
+            self._remember(receipt, asked.key)
         return receipt
 
     def _line_of(self, begun: SentMessage, text: str) -> Said:

@@ -137,6 +137,14 @@ class Receipts:
         receipt = self._open[id_] = Receipt(conversation, id_)
         return receipt
 
+    def of(self, line: Said) -> Receipt:
+        """Return the receipt of a line that is under way."""
+        if (known := self._open.get(line.id)) is not None:
+            return known
+        receipt = self.open(line.conversation, line.id)
+        receipt.state = line.state or MessageState.UNSETTLED
+        return receipt
+
     def note(self, changed: MessageChanged) -> None:
         """Update the receipt of a message, if there is one."""
         self.note_all((changed,))

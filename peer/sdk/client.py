@@ -463,6 +463,11 @@ class Peer:
         """Take a line of ours back, for everybody who has it. Raises as `reply`."""
         return await self._open_node().send(Retract(id=line.id))
 
+    async def cancel(self, line: Said | Receipt) -> Receipt:
+        """Take a line of ours back that is not settled yet: it is never sent if nobody else can
+        have it, else as `retract` does. Raises ChangeRefused, NotOpen, sqlite3.Error."""
+        return await self._open_node().send(requests.Cancel(id=line.id))
+
     async def react(self, line: Said | Receipt, emoji: str, *, is_on: bool = True) -> Receipt:
         """Put an emoji to a line, or take it away again. Raises as `reply`."""
         return await self._open_node().send(React(id=line.id, emoji=emoji, is_on=is_on))

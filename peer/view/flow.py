@@ -19,7 +19,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
-from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.events import MessageState, Said, Target
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
@@ -33,7 +33,7 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Meaning, Mistake
 from chatapp.peer.view.view import USUAL_START, CatchUp, Start, Step, Steps, View
 from chatapp.peer.words import answers, history
-from chatapp.peer.words.changes import Change, own_line
+from chatapp.peer.words.changes import NOTHING_KNOWN, Change, Known, own_line, reaction_lines
 from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
@@ -106,7 +106,8 @@ class UnderWay:
             case events.SaidByUs(line=events.Said() as line):
                 return self._said_elsewhere(line, lines)
             case events.SaidByUs(line=change):
-                self.changed(change.id)
+                if change.id:  # 0: of a line that nobody has yet
+                    self.changed(change.id)
                 return lines
             case events.HeldBack(line=id_) | events.CommandFailed(line=id_) if (
                 said := self._elsewhere.pop(id_, None)
@@ -212,6 +213,25 @@ def _worded(move: Move, names: list[str], room: str) -> str:
             return left_room_line(names, room)
 
 
+class _Reactions:
+    """The reactions since the last other line: the last one of each person, emoji and line."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[Conversation, Target, str, str], events.Reacted] = {}
+
+    def add(self, event: events.Reacted) -> None:
+        """Note a reaction."""
+        self._last[event.conversation, event.target, event.text, event.sender] = event
+
+    def lines(self, known: Known) -> list[str]:
+        """Return a line for each line and emoji, and forget them."""
+        alike: dict[tuple[Conversation, Target, str, bool], list[events.Reacted]] = {}
+        for (where, target, emoji, _), event in self._last.items():
+            alike.setdefault((where, target, emoji, event.is_on), []).append(event)
+        self._last.clear()
+        return [line for several in alike.values() for line in reaction_lines(several, known)]
+
+
 class Folding:
     """The people whom the user has talked with."""
 
@@ -226,10 +246,11 @@ class Folding:
         self,
         batch: Sequence[events.Event],
         lines_of: Callable[[events.Event], list[str]],
+        known: Known = NOTHING_KNOWN,
     ) -> list[str]:
-        """Return the lines for a batch of events."""
+        """Return the lines for a batch of events. `known`: the lines that they are about."""
         lines: list[str] = []
-        moves = _Moves(people={})
+        moves, reactions = _Moves(people={}), _Reactions()
         near = {
             name_key(event.name)
             for event in batch
@@ -252,14 +273,16 @@ class Folding:
                     moves.add(Move.JOINED, name, room)
                 case events.MemberLeft(name=name, room=room):
                     moves.add(Move.LEFT_ROOM, name, room)
+                case events.Reacted():
+                    reactions.add(event)
                 case events.Renamed(old=old, is_me=False) if not self._is_near(old, near):
                     pass
                 case _:
                     self._note(event)
                     if found := lines_of(event):
-                        lines += [*moves.line(), *found]
+                        lines += [*moves.line(), *reactions.lines(known), *found]
                         moves = _Moves(people={})
-        return [*lines, *moves.line()]
+        return [*lines, *moves.line(), *reactions.lines(known)]
 
     def _is_near(self, name: str, near: set[str]) -> bool:
         return name_key(name) in self._known or name_key(name) in near
@@ -397,7 +420,9 @@ class FlowView(View):
                     self._seen[line.conversation] = max(line.id, seen)
         if self.is_screen:
             lines = self._folding.lines(
-                batch, lambda event: self._under_way.lines(event, self._lines(event))
+                batch,
+                lambda event: self._under_way.lines(event, self._lines(event)),
+                known=self.known,
             )
         else:
             lines = [line for event in batch for line in self._lines(event)]
@@ -562,7 +587,7 @@ class FlowView(View):
 
     def _show_change(self, before: Said, request: Change, sent: int) -> Steps:
         self._answer([own_line(before, request)])
-        if self.is_screen:
+        if self.is_screen and sent != before.id:
             self._under_way.changed(sent)
         yield from ()
 

@@ -143,6 +143,8 @@ class ScreenView(View):
         """Where the line was typed that is being carried out, or was last."""
         self._entry: LogEntry | None = None
         """Its entry in the log, if it is a message."""
+        self._rewritten: Final[set[int]] = set()
+        """The lines that say already what they say after the events that are being handled."""
         self._early: dict[int, events.MessageChanged] = {}
         """Outcomes of messages that have no id here yet."""
         self._topics: Final[dict[str, str]] = {}
@@ -343,6 +345,7 @@ class ScreenView(View):
 
     def _take(self, batch: Sequence[events.Event]) -> list[str]:
         self._changes.batch += batch
+        self._rewritten.clear()
         return [line for event in batch for line in self._place(event)]
 
     def _place(self, event: events.Event) -> list[str]:
@@ -350,12 +353,14 @@ class ScreenView(View):
         of a flow."""
         match event:
             case events.Line() | events.MailReturned():
-                for line in event.lines if isinstance(event, events.MailReturned) else (event,):
+                lines = event.lines if isinstance(event, events.MailReturned) else (event,)
+                for line in lines:
                     if isinstance(line, events.Said):
                         self._said(line)
                     else:
                         self._changed(line)
-                return lines_of(event, known=self.known)
+                said = any(isinstance(line, events.Said) for line in lines)
+                return lines_of(event, known=self.known) if said else []
             case events.SaidByUs(line=line):
                 self._said_elsewhere(line)
                 return []
@@ -416,19 +421,21 @@ class ScreenView(View):
     def _changed(self, event: events.ChangeEvent) -> None:
         """Show a line anew that somebody has changed."""
         pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
-        entry = None if found is None else self._rewrite(pane, found.line)
-        if entry is None:
+        entry = None if found is None else pane.log.by_id(found.line.id)
+        if found is None or entry is None:
             self._changes.seen.append(event)
-        else:
-            pane.unshown.append((event, entry))
+            return
+        if entry.id not in self._rewritten:
+            self._rewritten.add(entry.id)
+            self._rewrite(pane, found.line)
+        pane.unshown.append((event, entry))
 
-    def _rewrite(self, pane: Pane, line: events.Said) -> LogEntry | None:
-        """Have the entry of a line say what the line says now. Return it, if the log has one."""
+    def _rewrite(self, pane: Pane, line: events.Said) -> None:
+        """Have the entry of a line say what the line says now, if the log has one."""
         entry = pane.log.by_id(line.id)
         if entry is not None:
             pane.log.rewrite(entry, past_entry(line, self.state.name, self.known))
             self._log_changed(pane)
-        return entry
 
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation

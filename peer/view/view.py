@@ -65,6 +65,16 @@ _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
 """Until when the next line waits, which may depend on what came of this one."""
 
 
+_WAITING: Final = (MessageState.UNSETTLED, MessageState.KEPT)
+_COUNTED: Final[dict[type, Callable[[Said], bool]]] = {
+    meanings.ReplyTo: lambda line: not line.is_ours,
+    meanings.ReactTo: lambda line: not line.is_ours,
+    meanings.ChangeLine: lambda line: line.is_ours,
+    meanings.CancelLine: lambda line: line.is_ours and line.state in _WAITING,
+}
+"""Which lines a number counts from the end of a conversation, for what is done to them."""
+
+
 class CatchUp(msgspec.Struct, frozen=True):
     """Show and handle everything that has happened so far."""
 
@@ -80,6 +90,7 @@ class HistoryUnreadable(ChatAppError):
     """The history cannot be read. `args[0]`: why, as SQLite words it."""
 
 
+_AboutLine = meanings.ReplyTo | meanings.ChangeLine | meanings.CancelLine | meanings.ReactTo
 _OfThePast = (
     requests.ExplainDelivery
     | requests.ReadPage
@@ -564,7 +575,7 @@ class View:
                 self._answer([answers.one_to_each(several)])
                 for to in several:
                     yield from self._send_beside(Send(conversation=person(to), text=text))
-            case meanings.ReplyTo() | meanings.ChangeLine() | meanings.ReactTo():
+            case _ if isinstance(meaning, _AboutLine):
                 yield from self._about_line(meaning, line)
             case meanings.SetMute():
                 yield from self._mute(meaning)
@@ -731,14 +742,15 @@ class View:
 
     def _about_line(
         self,
-        meaning: meanings.ReplyTo | meanings.ChangeLine | meanings.ReactTo,
+        meaning: _AboutLine,
         typed: TypedLine,
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
-        is_ours = isinstance(meaning, meanings.ChangeLine)
-        line = yield from self._line_meant(meaning.which, is_ours=is_ours)
+        counts = _COUNTED[type(meaning)]
+        line = yield from self._line_meant(meaning.which, counts)
         if line is None:
-            self._answer([changes.NO_SUCH_LINE])
+            is_cancel = isinstance(meaning, meanings.CancelLine)
+            self._answer([changes.NOTHING_WAITS if is_cancel else changes.NO_SUCH_LINE])
             return
         where = line.conversation
         request: changes.Change
@@ -746,6 +758,8 @@ class View:
             case meanings.ReplyTo(text=text):
                 yield from self._say(Send(conversation=where, text=text, reply_to=line.id), typed)
                 return
+            case meanings.CancelLine():
+                request = requests.Cancel(id=line.id)
             case meanings.ChangeLine(text=None):
                 request = requests.Retract(id=line.id)
             case meanings.ChangeLine(text=str(text)):
@@ -754,7 +768,10 @@ class View:
                 has = any(one.emoji == emoji and one.is_ours for one in line.reactions)
                 request = requests.React(id=line.id, emoji=emoji, is_on=not has)
         sent = yield from self._send_change(where, request)
-        if sent is not None:
+        is_cancelled = (
+            isinstance(request, requests.Cancel) and sent is not None and sent.id == line.id
+        )
+        if sent is not None and not is_cancelled:  # of which an event tells
             yield from self._show_change(line, request, sent.id)
 
     def _send_change(
@@ -774,9 +791,9 @@ class View:
         return None
 
     def _line_meant(
-        self, which: meanings.WhichLine, *, is_ours: bool
+        self, which: meanings.WhichLine, counts: Callable[[Said], bool]
     ) -> Generator[Step, Any, Said | None]:
-        """Return the line that is meant; counted are those that are ours, or that are not."""
+        """Return the line that is meant. `counts`: tells which lines are counted."""
         where = self._here()
         try:
             if which.id is not None:
@@ -787,7 +804,7 @@ class View:
             page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
         except HistoryUnreadable:
             return None
-        lines = [line for line in page.lines if line.is_ours is is_ours and not line.is_retracted]
+        lines = [line for line in page.lines if counts(line) and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:

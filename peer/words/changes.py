@@ -1,10 +1,10 @@
 """Lines about lines: what somebody answers, changes, takes back or puts an emoji to, and how a line
 reads that was changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
-from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.errors import ChangeRefusal
 from chatapp.peer.api.events import (
     ChangeEvent,
@@ -16,8 +16,8 @@ from chatapp.peer.api.events import (
     Seen,
 )
 from chatapp.peer.api.past import FoundLine
-from chatapp.peer.api.requests import Edit, LineName, React, Retract
-from chatapp.peer.words.formatting import name, shown_clock
+from chatapp.peer.api.requests import Cancel, Edit, LineName, React, Retract
+from chatapp.peer.words.formatting import name, names, shown_clock
 from chatapp.wire.text import sanitize
 
 Known = Mapping[LineName, FoundLine | None]
@@ -25,7 +25,7 @@ Known = Mapping[LineName, FoundLine | None]
 
 NOTHING_KNOWN: Final[Known] = {}
 
-Change = Edit | Retract | React
+Change = Edit | Retract | Cancel | React
 """What the user may do to a line."""
 
 CANNOT_SHOW: Final = "[a message that this version cannot show]"
@@ -42,6 +42,8 @@ _QUOTED: Final = 60
 
 NO_SUCH_LINE: Final = "[There is no such message.]"
 
+NOTHING_WAITS: Final = "[Nothing of yours waits here.]"
+
 _REFUSALS: Final = {
     ChangeRefusal.NO_SUCH_LINE: "There is no such message",
     ChangeRefusal.NOT_OURS: "Only who wrote a message can change it",
@@ -49,6 +51,7 @@ _REFUSALS: Final = {
     ChangeRefusal.TAKEN_BACK: "That message was taken back",
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
+    ChangeRefusal.SETTLED: "That message has got through: /retract takes it back",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
 }
@@ -123,10 +126,7 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
     found = found_for(event, known)
     if found is None or (found.line.is_retracted and not isinstance(event, Retracted)):
         return []
-    who = name(event.sender)
-    if not event.conversation.is_person:
-        room = event.conversation.name
-        who += f" (in {name(room)})" if event.conversation.is_room else " (to everybody)"
+    who = _who([event.sender], event.conversation)
     match event:
         case Edited():
             before = _before(found, event.number)
@@ -139,6 +139,23 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
         case _:
             assert_never(event)
+
+
+def reaction_lines(alike: Sequence[Reacted], known: Known) -> list[str]:
+    """Return the line about reactions of several people to one line, with the same emoji."""
+    event = alike[0]
+    found = found_for(event, known)
+    if found is None or found.line.is_retracted:
+        return []
+    who = _who([one.sender for one in alike], event.conversation)
+    return [reacted_line(who, event.text, found.line, is_on=event.is_on)]
+
+
+def _who(senders: Sequence[str], where: Conversation) -> str:
+    if where.is_person:
+        return names(senders)
+    place = f"in {name(where.name)}" if where.is_room else "to everybody"
+    return f"{names(senders)} ({place})"
 
 
 def seen_lines(event: Seen, known: Known) -> list[str]:
@@ -174,7 +191,7 @@ def own_line(line: Said, request: Change) -> str:
     match request:
         case Edit(text=text):
             return edited_line("You", line.text, text)
-        case Retract():
+        case Retract() | Cancel():
             return f"[You took back {quoted(line.text)}.]"
         case React(emoji=emoji, is_on=is_on):
             return reacted_line("You", emoji, line, is_on=is_on)

@@ -118,6 +118,7 @@ ConnectionEvent = (
     | RegistryKeyChanged
 )
 
+CANCELLED: Final = "[Cancelled: nobody has it.]"
 _MAIL_HELD_BACK: Final = (
     "[There are letters from too many people who are not in the table; "
     "those not shown wait at the server.]"
@@ -147,7 +148,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     if isinstance(event, Seen):
         return seen_lines(event, known)
     if isinstance(event, FateEvent):
-        return _fate(event, in_reach)
+        is_cancelled = getattr(event, "reason", None) is MessageReason.CANCELLED
+        return [CANCELLED] if is_cancelled else _fate(event, in_reach)
     if isinstance(event, IdentityEvent):
         return identity_lines(event)
     if isinstance(event, ConnectionEvent):

@@ -27,6 +27,7 @@ UNSENT: Final = {
     MessageReason.NOT_IN_ROOM: "you are not in it",
     MessageReason.OWN_DISK: "nothing can be stored here, and too much is waiting already",
     MessageReason.ENDED: "the program has ended",
+    MessageReason.CANCELLED: "you took it back, and nobody has it",
 }
 _ADMISSION: Final = {
     AdmissionRefusal.BAD_NAME: "the server does not accept this name",

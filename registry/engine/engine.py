@@ -100,11 +100,11 @@ class CommitBarrier:
     def add(self, store: Store, rule: Rule) -> bool | None:
         """Queue the entries, and the rule behind them. Return None; or whether they count as stored
         if the rule need not wait: nothing is on its way, or too much is."""
-        is_full = self._count >= PROMISES_MAX or (store.held and self._held >= PROMISES_BYTES_MAX)
-        if store.entries and is_full:
-            return False
-        if self._count >= 2 * PROMISES_MAX:
-            return None  # dropped: mostly repeated requests, whose first copy gets the answer
+        places = 2 * PROMISES_MAX if store.is_reserved else PROMISES_MAX
+        if self._count >= places or (store.held and self._held >= PROMISES_BYTES_MAX):
+            # Without entries it is dropped: mostly a repeated request, whose first copy gets the
+            # answer.
+            return False if store.entries else None
         self._new.extend(store.entries)
         if self.is_idle:
             return True

@@ -339,6 +339,9 @@ class Store(msgspec.Struct, frozen=True, gc=False):
     entries: tuple[Entry, ...]
     held: int = 0
     """Bytes that the rule keeps in memory meanwhile, if many."""
+    is_reserved: bool = False
+    """Whether it may wait where too many wait for others already: the state has changed, and what
+    is told of it must not overtake what was told before."""
 
 
 class Settled(NamedTuple):

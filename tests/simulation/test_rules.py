@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from chatapp.peer.core.records import RelationKind
 from chatapp.registry.rules.desk.settings import DEFAULT_QUEUE
 from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.support.cluster.cluster import NODES, SimulatedCluster
 from tests.support.guests import Guest
 from tests.support.network import Weather
-from tests.support.people import Person
+from tests.support.people import NEWEST_LINES, Person
 from tests.support.world import World
 
 EXAMPLES: Final = int(os.environ.get("CHATAPP_WORLDS", "25"))
@@ -76,6 +77,14 @@ class Worlds(RuleBasedStateMachine):
     @rule(one=SOMEBODY, place=st.integers(0, 5))
     def say_in_room(self, one: int, place: int) -> None:
         deeds.say_in_room(self.world, self.person(one), place)
+
+    @rule(
+        one=SOMEBODY,
+        place=st.integers(0, NEWEST_LINES - 1),
+        kind=st.sampled_from(deeds.KINDS),
+    )
+    def say_about(self, one: int, place: int, kind: RelationKind) -> None:
+        deeds.say_about(self.world, self.person(one), place, kind)
 
     @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
     def enter(self, one: int, room: str) -> None:

@@ -12,18 +12,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chatapp.testing import network
 from chatapp.wire.address import Address
 from tests.support.tampering import flipped
 
 
 @dataclass(slots=True)
-class Weather:
+class Weather(network.Weather):
     """How bad the network is."""
 
-    loss: float = 0.0
-    doubled: float = 0.0
-    delay_least: float = 0.001
-    delay_most: float = 0.005
     corrupted: float = 0.0
     """Share of the arriving datagrams that also arrive as a damaged copy, with a bit flipped or the
     end cut off."""

@@ -49,6 +49,7 @@ from chatapp.peer.core.records import (
     OutgoingAdded,
     OutgoingChanged,
     OutgoingMoved,
+    OutgoingReworded,
     Record,
     Related,
     StoredStream,
@@ -458,6 +459,34 @@ class DirectMessages:
             return ()
         message = contact.conversation.outgoing.messages.get(number)
         return message.steps if message is not None else ()
+
+    def cancel(self, stream: bytes, number: int, *, now: float) -> bool:
+        """Give up a message of ours, unless somebody else may have it. Return whether it is given
+        up."""
+        contact, message = self._unknown(stream, number)
+        if contact is None or message is None or contact.conversation is None:
+            return False
+        contact.conversation.delivery.withdraw(number)
+        self._settlement.refused(contact, message, MessageReason.CANCELLED, now=now)
+        return True
+
+    def reword(self, stream: bytes, number: int, text: str) -> bool:
+        """Have a message of ours say something else, unless somebody else may have it. Return
+        whether it does."""
+        _, message = self._unknown(stream, number)
+        if message is not None:
+            message.text = text
+            self._ctx.out.records.append(OutgoingReworded(stream, number, text))
+        return message is not None
+
+    def _unknown(self, stream: bytes, number: int) -> tuple[Contact | None, Message | None]:
+        """Return a message of ours that nobody else can have yet, and its recipient."""
+        waiting = (one for one in self._unresolved.waiting.values() if one.identity == stream)
+        contact = self._contacts.by_identity(stream) or next(waiting, None)
+        if contact is None or contact.conversation is None:
+            return contact, None
+        message = contact.conversation.outgoing.messages.get(number)
+        return contact, None if message is None or message.may_be_known else message
 
     def accept_messages(self, *, has_room: bool) -> None:
         """Accept messages of other people, or stop. A message not accepted is not acknowledged, so

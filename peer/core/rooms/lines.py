@@ -24,7 +24,7 @@ from chatapp.peer.core.contacts import Contact
 from chatapp.peer.core.context import Context, People, RegistryPort, RegistryReach
 from chatapp.peer.core.conversation import Message, make_inbox, unshown_texts
 from chatapp.peer.core.inbox import Stream, Streams, restored
-from chatapp.peer.core.records import CursorMoved, Related, StoredStream
+from chatapp.peer.core.records import CursorMoved, OutgoingReworded, Related, StoredStream
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.membership import Memberships, RoomRecipients
 from chatapp.wire.codec import decode_group_body, unpack_group
@@ -314,6 +314,36 @@ class GroupOutbox:
             self._say_in_order([pending], now)
         return message
 
+    def cancel(self, stream: bytes, number: int, *, now: float) -> bool:
+        """Give up a line of ours, unless somebody else may have it. Return whether it is given
+        up."""
+        pending = self._unknown(stream, number)
+        if pending is None:
+            return False
+        self._refuse(pending, MessageReason.CANCELLED, now)
+        self._tell(pending, MessageState.REFUSED, MessageReason.CANCELLED)
+        self._say_waiting(now)
+        return True
+
+    def reword(self, stream: bytes, number: int, text: str) -> bool:
+        """Have a line of ours say something else, unless somebody else may have it. Return whether
+        it does."""
+        pending = self._unknown(stream, number)
+        if pending is not None:
+            pending.message.text = text
+            self._out.records.append(OutgoingReworded(stream, number, text))
+        return pending is not None
+
+    def _unknown(self, stream: bytes, number: int) -> PendingGroupMessage | None:
+        """Return a line of ours that nobody else can have yet."""
+        found = (
+            one
+            for one in self.pending.values()
+            if one.group.mark == stream and one.message.number == number
+        )
+        pending = next(found, None)
+        return None if pending is None or pending.message.may_be_known else pending
+
     @property
     def is_settled(self) -> bool:
         """Whether each line was answered, or the user knows that it waits and no copy is on its way
@@ -498,6 +528,7 @@ class GroupOutbox:
         for pending in lines:
             pending.again_at = now + SAID_AGAIN_AFTER
             if not pending.group.is_behind_a_gap(pending.message):
+                pending.message.has_left = True
                 self._registry.send_group_frame(pending.group.seal(pending.message), now=now)
             elif pending not in self._waiting:
                 self._waiting.append(pending)

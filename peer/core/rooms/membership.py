@@ -134,6 +134,7 @@ class DirectFanout:
         if contact.identity in has:
             return
         has.add(contact.identity)
+        message.has_left = True
         conversation = self._conversation(contact)
         body, ahead = group.fanout(message), self._ctx.status.clock_ahead
         carried = conversation.outgoing.carry(body, wall=wall, ahead=ahead)

@@ -136,6 +136,8 @@ class Rooms:
         """The rooms that we asked on this link to leave, by reference."""
         self.carried: Final = self._fanout.carried
         self.line_acknowledged: Final = self._outbox.line_acknowledged
+        self.cancel: Final = self._outbox.cancel
+        self.reword: Final = self._outbox.reword
         self.line_given_up: Final = self._fanout.gave_up
         self.numbers_reported: Final = self._outbox.numbers_reported
         self.line_came: Final = self._receiver.line_straight

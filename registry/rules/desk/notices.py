@@ -624,7 +624,7 @@ def _apart(effects: Iterable[Effect]) -> tuple[list[Effect], list[Effect]]:
 
 
 def _tell(entries: tuple[Entry, ...], effects: list[Effect]) -> Rule:
-    yield Store(entries)
+    yield Store(entries, is_reserved=True)
     yield from effects
 
 

@@ -28,6 +28,7 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, ELSEWHERE, unknown
 from chatapp.peer.commands.meanings import (
     AskMessage,
+    CancelLine,
     Context,
     Empty,
     FindPast,
@@ -43,6 +44,7 @@ from chatapp.peer.commands.meanings import (
     ShowMembers,
     ShowPast,
     ShowPeople,
+    WhichLine,
 )
 from chatapp.peer.commands.parser import parse
 from chatapp.wire.names import peer_name
@@ -98,6 +100,8 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
         ("/me  waves", SayHere("/me  waves")),
         ("send bob,Carol,BOB hi", SendToEach((BOB, peer_name("Carol")), "hi")),
         ("/dm bob,bob hi", Send(conversation=person("bob"), text="hi")),
+        ("/cancel", CancelLine()),
+        ("/cancel 2", CancelLine(WhichLine(2))),
         ("/away", GoAway()),
         ("/away  at lunch ", GoAway("at lunch")),
         (f"/away {'x' * 80}", GoAway("x" * 80)),
@@ -141,6 +145,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
     [
         ("send", "[Usage: send <name> <text>]"),
         ("send bob, carol hi", "[Write several names without blanks between them: bob,carol.]"),
+        ("/cancel it", "[Usage: /cancel [n]]"),
         ("/status", "[Usage: /status <text>]"),
         (f"/status {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),
         (f"/away {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),

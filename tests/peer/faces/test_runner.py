@@ -12,13 +12,14 @@ import pytest
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, person
 from chatapp.peer.api.events import Event, Said
-from chatapp.peer.api.past import Lines
+from chatapp.peer.api.past import FoundLines, Lines
 from chatapp.peer.api.state import PeerState, State
 from chatapp.peer.commands.completion import CompletionIndex
-from chatapp.peer.faces.runner import Runner, ScreenRunner
+from chatapp.peer.faces.runner import CHANGES_SPAN, Runner, ScreenRunner
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.screen import ScreenView
 from chatapp.peer.view.view import LOOKS_EVERY, TYPING_SHOWN_FOR, Changes, HistoryUnreadable, Steps
+from chatapp.testing.clock import VirtualClock
 from chatapp.wire.address import Address
 
 STATE: Final = State(
@@ -54,6 +55,8 @@ class FakeNode:
             if self.error is not None:
                 raise self.error
             return Lines(lines=tuple(line(number) for number in (1, 2, 3)))
+        if isinstance(request, requests.FindLines):
+            return FoundLines(lines=(None,) * len(request.wanted))
         return None
 
     def post(self, request: Any) -> None:
@@ -188,3 +191,40 @@ async def test_what_ends_the_program_is_shown_before_it_ends() -> None:
     display.may_show.set()
     assert await running == 1
     assert node.seen == [events.LeaveUnanswered()]
+
+
+@pytest.mark.parametrize("is_screen", [True, False])
+async def test_a_storm_of_reactions_is_shown_ten_times_a_second(is_screen: bool) -> None:
+    node, _, display, runner = flow_runner(is_screen=is_screen)
+    clock = VirtualClock()
+    clock.start()
+    showing = asyncio.create_task(runner.show_events())
+    loop = asyncio.get_running_loop()
+    began, several = loop.time(), [reaction(number) for number in range(2_000)]
+    for number, event in enumerate(several):
+        node.news.put_nowait(event)
+        if number % 10 == 0:
+            await asyncio.sleep(0.005)
+    took = loop.time() - began
+    await asyncio.sleep(CHANGES_SPAN)
+    assert node.seen == several
+    assert len(display.changes) <= took / CHANGES_SPAN + 2
+    node.news.put_nowait(line(1))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert node.seen[-1] == line(1), "a line does not wait"
+    showing.cancel()
+    await clock.stop()
+
+
+def reaction(number: int) -> Event:
+    return events.Reacted(
+        conversation=EVERYBODY,
+        id=number + 1,
+        sender=f"p{number % 200}",
+        number=number + 1,
+        text="👍",
+        at=1.0,
+        target=events.Target(b"b", 7),
+        is_on=True,
+    )

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.peer.core.records import IgnoreChanged, IncomingAdded, OutgoingAdded
+from chatapp.peer.core.records import (
+    IgnoreChanged,
+    IncomingAdded,
+    OutgoingAdded,
+    OutgoingReworded,
+)
 from chatapp.peer.history.database import History
 from chatapp.peer.history.search import INDEXED_AT_ONCE
 from tests.peer.core.cast import Someone
@@ -131,3 +136,16 @@ def test_lines_of_ignored_people_are_hidden_until_they_are_unignored() -> None:
     assert len(list(history.lines.all())) == 3
     history.apply([IgnoreChanged(BOB.id, False)])
     assert len(found(history, "bob")) == 3
+
+
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_line_that_says_something_else_before_anybody_has_it_never_said_the_first(
+    is_indexed: bool,
+) -> None:
+    history = history_of("helo bob")
+    if is_indexed:
+        history.lines.index.catch_up()
+    history.apply([OutgoingReworded(BOB.id, 1, "hello"), OutgoingReworded(BOB.id, 2, "nothing")])
+    assert (found(history, "helo"), found(history, "hello")) == ([], ["hello"])
+    (line,) = history.lines.latest(9)
+    assert (line.text, history.lines.versions(line)) == ("hello", [])

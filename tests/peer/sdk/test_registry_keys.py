@@ -127,18 +127,26 @@ async def test_another_bob_at_the_same_registry_under_another_name_is_blocked_at
         await next_of(moved, events.KeyChanged)
 
 
-async def test_a_known_server_that_shows_another_key_is_refused(
-    village: Village, tmp_path: Path
+@pytest.mark.parametrize(
+    ("host", "announced"),
+    [(NAME, ""), (ADDRESS, "the known key"), (NAME, "the other key")],
+    ids=["at the known server", "announced elsewhere", "announced there"],
+)
+async def test_another_registry_is_refused_where_a_key_is_known(
+    village: Village, tmp_path: Path, host: str, announced: str
 ) -> None:
+    """Whoever announces the known key has to prove it, and an announced one takes the place of none
+    that is pinned."""
     async with alice(village, NAME) as first:
-        before = (await next_of(first, events.RegistryMet)).key
-    registry = await other_registry(village, tmp_path)
+        known = (await next_of(first, events.RegistryMet)).key
+    other = await other_registry(village, tmp_path)
+    key = {"the known key": known, "the other key": other.fingerprint}.get(announced)
     try:
         with pytest.raises(OtherRegistry) as refused:
-            await alice(village, NAME).__aenter__()
-        assert (refused.value.expected, refused.value.got) == (before, registry.fingerprint)
+            await alice(village, host, announced=key).__aenter__()
+        assert (refused.value.expected, refused.value.got) == (known, other.fingerprint)
     finally:
-        await registry.stop()
+        await other.stop()
 
 
 async def test_a_key_that_the_user_names_takes_the_place_of_the_pinned_one(
@@ -169,34 +177,6 @@ async def test_a_known_registry_is_recognised_where_it_was_announced(village: Vi
         bobs_key = await bobs_key_as_learned_by(first, village)
     async with alice(village, ADDRESS, announced=known) as moved:
         assert key_held_for_bob(moved) == bobs_key
-
-
-async def test_whoever_announces_a_known_key_at_another_address_has_to_prove_it(
-    village: Village, tmp_path: Path
-) -> None:
-    async with alice(village, NAME) as first:
-        known = (await next_of(first, events.RegistryMet)).key
-    rogue = await other_registry(village, tmp_path)
-    try:
-        with pytest.raises(OtherRegistry) as refused:
-            await alice(village, ADDRESS, announced=known).__aenter__()
-        assert (refused.value.expected, refused.value.got) == (known, rogue.fingerprint)
-    finally:
-        await rogue.stop()
-
-
-async def test_an_announced_key_takes_the_place_of_no_key_that_is_known_there(
-    village: Village, tmp_path: Path
-) -> None:
-    async with alice(village, NAME) as first:
-        known = (await next_of(first, events.RegistryMet)).key
-    rogue = await other_registry(village, tmp_path)
-    try:
-        with pytest.raises(OtherRegistry) as refused:
-            await alice(village, NAME, announced=rogue.fingerprint).__aenter__()
-        assert refused.value.expected == known
-    finally:
-        await rogue.stop()
 
 
 async def test_a_registry_without_the_key_that_the_user_names_is_refused_at_the_first_contact(

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
+from chatapp.peer.api.past import FoundLine
+from chatapp.peer.api.requests import LineName
 from chatapp.peer.view.flow import Folding
 from chatapp.peer.words.events import lines_of
 from tests.peer.faces.line.acting import line
@@ -106,3 +108,46 @@ names = st.text("abcdef", min_size=5, max_size=5)
 )
 def test_strangers_make_no_noise(batch: list[events.Event]) -> None:
     assert shown(*batch) == []
+
+
+SAID = line("hello")
+KNOWN = {LineName(conversation=SAID.conversation, target=SAID.as_target): FoundLine(line=SAID)}
+
+
+def reacted(name: str, emoji: str = "👍", *, is_on: bool = True) -> events.Event:
+    return events.Reacted(
+        conversation=SAID.conversation,
+        id=9,
+        sender=name,
+        number=9,
+        text=emoji,
+        at=1.0,
+        target=SAID.as_target,
+        is_on=is_on,
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "lines"),
+    [
+        ([reacted("dave")], ['[dave: 👍 to "hello".]']),
+        ([reacted("dave"), reacted("eve")], ['[dave and eve: 👍 to "hello".]']),
+        (
+            [reacted("dave"), reacted("eve", "🎉"), reacted("eve", is_on=False)],
+            ['[dave: 👍 to "hello".]', '[eve: 🎉 to "hello".]', '[eve took 👍 from "hello".]'],
+        ),
+        (
+            [reacted("dave"), reacted("dave", is_on=False), CHANGED, reacted("dave")],
+            ['[dave: 👍 to "hello".]'],
+        ),
+        (
+            [reacted("dave"), line("hi"), reacted("eve")],
+            ['[dave: 👍 to "hello".]', "bob: hi", '[eve: 👍 to "hello".]'],
+        ),
+    ],
+)
+def test_reactions_to_one_line_are_one_line(batch: list[events.Event], lines: list[str]) -> None:
+    assert Folding().lines(batch, lines_of, KNOWN) == lines
+    many = [reacted(f"p{number}") for number in range(200)]
+    (shown_line,) = Folding().lines(many, lines_of, KNOWN)
+    assert len(shown_line) < 200

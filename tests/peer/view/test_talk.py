@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.conversations import EVERYBODY, NOBODY, person, room
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.view.flow import FlowView
 from chatapp.peer.view.view import Start
 from chatapp.peer.words.formatting import TypedLine
 from tests.peer.view.test_view import STATE, History, Window, said
 
+DELIVERED, SAVED, KEPT = MessageState.DELIVERED, MessageState.SAVED, MessageState.KEPT
+UNSETTLED, REFUSED = MessageState.UNSETTLED, MessageState.REFUSED
 BACK: Final = "[You are not away any more.]"
 TO_EACH: Final = "[One message to each of bob and carol.]"
 
@@ -166,3 +168,24 @@ def test_who_writes_to_somebody_away_is_told_once() -> None:
         view.handle([], STATE, (bob,), now=0.0)
         lines = typed(view, history, "/dm bob hi", "/dm bob are you there?")
         assert sum(line.startswith("[bob is away") for line in lines) == told
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "shown"),
+    [
+        ("/cancel", 5, []),
+        ("/cancel 2", 4, ['[You took back "line 4".]']),
+        ("/cancel 3", None, ["[Nothing of yours waits here.]"]),
+    ],
+)
+def test_cancel_counts_what_waits(line: str, asked: int | None, shown: list[str]) -> None:
+    """An odd line is never sent, as an event tells; an even one is taken back."""
+    history, view = History(), flow(is_screen=False)
+    states = (None, DELIVERED, SAVED, KEPT, UNSETTLED, REFUSED, DELIVERED)
+    history.lines += [
+        replace(said(number, room("lab")), is_ours=state is not None, state=state)
+        for number, state in enumerate(states, 1)
+    ]
+    assert typed(view, history, line) == shown
+    cancels = [one.id for one in history.asked if isinstance(one, requests.Cancel)]
+    assert cancels == ([] if asked is None else [asked])

@@ -8,103 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.events import (
-    Absence,
-    Addressed,
-    AdmissionRefusal,
-    AdmissionRefused,
-    AuthorDoubt,
-    ConversationRead,
-    Doubt,
-    DraftKept,
-    DutyEvent,
-    Edited,
-    EnteredRoom,
-    Event,
-    EventsMissed,
-    FolderNotMoved,
-    HistoryBehind,
-    HistoryMissing,
-    Ignored,
-    KeyChanged,
-    KeyRestored,
-    LeaveUnanswered,
-    LeftRoom,
-    LineLoss,
-    LinesAbandoned,
-    LinesLost,
-    LineUnreadable,
-    LinkTrouble,
-    LinkTroubled,
-    MailHeldBack,
-    MailReturned,
-    MailUnreadable,
-    MemberJoined,
-    MemberLeft,
-    MembersListed,
-    MessageChanged,
-    MessageReason,
-    MessageState,
-    Muted,
-    NameReleased,
-    NameUnavailable,
-    NoAnswer,
-    NobodyKnown,
-    NoServerAtStart,
-    NotInRoom,
-    NotTrusted,
-    PeopleListed,
-    Person,
-    PersonAway,
-    PersonCame,
-    PersonTyping,
-    ProgramChanged,
-    ProgramEnded,
-    Reacted,
-    ReadersBehind,
-    Registered,
-    RegistryKey,
-    RegistryKeyAccepted,
-    RegistryKeyChanged,
-    RegistryMet,
-    RegistryRecognized,
-    ReleaseFailed,
-    ReleaseRefusal,
-    Renamed,
-    RenameFailed,
-    RenameRefusal,
-    Retracted,
-    Room,
-    RoomEntryDenied,
-    RoomEntryRefusal,
-    RoomExit,
-    RoomsKnown,
-    RoomsUnknown,
-    SafetyNumber,
-    Said,
-    SaidByUs,
-    Seen,
-    ServerAnnounced,
-    ServerBack,
-    ServerLost,
-    ServerOfAnotherRegistry,
-    ServerStopCancelled,
-    ServerStopping,
-    ServerStopPlanned,
-    SignedOff,
-    StatusSet,
-    StorageFailed,
-    TableChanged,
-    Target,
-    TooLong,
-    TopicFailure,
-    TopicKnown,
-    TopicNotSet,
-    TopicUnknown,
-    Trusted,
-    Unacknowledged,
-)
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
@@ -128,10 +33,10 @@ TIMES = st.none() | st.floats()
 
 def test_banned_people_are_shown_as_banned() -> None:
     people = (
-        Person(name="bob", online=False, since=NOON, is_banned=True),
-        Person(name="eve", online=True, since=NOON),
+        events.Person(name="bob", online=False, since=NOON, is_banned=True),
+        events.Person(name="eve", online=True, since=NOON),
     )
-    assert lines_of(PeopleListed(people=people)) == [
+    assert lines_of(events.PeopleListed(people=people)) == [
         "[eve is online.]",
         "[bob is banned from this server.]",
     ]
@@ -141,12 +46,12 @@ def test_banned_people_are_shown_as_banned() -> None:
 def test_who_shows_those_online_and_20_of_the_others(away: int, shown: int) -> None:
     people = (
         *(
-            Person(name=f"away{number:04}", online=False, since=NOON - number)
+            events.Person(name=f"away{number:04}", online=False, since=NOON - number)
             for number in range(away, 0, -1)
         ),
-        *(Person(name=f"on{number:02}", online=True, since=NOON) for number in range(30)),
+        *(events.Person(name=f"on{number:02}", online=True, since=NOON) for number in range(30)),
     )
-    lines = lines_of(PeopleListed(people=people))
+    lines = lines_of(events.PeopleListed(people=people))
     names = [line.partition(" ")[0][1:] for line in lines[: 30 + shown]]
     assert names == [
         *(f"on{number:02}" for number in range(30)),
@@ -156,13 +61,13 @@ def test_who_shows_those_online_and_20_of_the_others(away: int, shown: int) -> N
         [f"[And {away - shown:,} more who are away: /who all shows them.]"] if away > shown else []
     )
     assert lines[30 + shown :] == more
-    assert len(lines_of(PeopleListed(people=people, is_whole=True))) == 30 + away
-    talked = lines_of(PeopleListed(people=people, talked=(f"AWAY{away:04}",)))
+    assert len(lines_of(events.PeopleListed(people=people, is_whole=True))) == 30 + away
+    talked = lines_of(events.PeopleListed(people=people, talked=(f"AWAY{away:04}",)))
     assert talked[30].startswith(f"[away{away:04} was last seen")
 
 
-def in_doubt(doubt: AuthorDoubt) -> Said:
-    return Said(
+def in_doubt(doubt: events.AuthorDoubt) -> events.Said:
+    return events.Said(
         conversation=person("bob", is_claimed=True),
         id=9,
         sender="bob",
@@ -175,8 +80,8 @@ def in_doubt(doubt: AuthorDoubt) -> Said:
     )
 
 
-def direct(text: str, late: float | None = None, sender: str = "bob") -> Said:
-    return Said(
+def direct(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
+    return events.Said(
         conversation=person(sender),
         id=9,
         sender=sender,
@@ -188,8 +93,8 @@ def direct(text: str, late: float | None = None, sender: str = "bob") -> Said:
     )
 
 
-def channel(text: str, late: float | None = None, sender: str = "bob") -> Said:
-    return Said(
+def channel(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
+    return events.Said(
         conversation=EVERYBODY,
         id=9,
         sender=sender,
@@ -201,8 +106,8 @@ def channel(text: str, late: float | None = None, sender: str = "bob") -> Said:
     )
 
 
-def in_room(text: str, late: float | None = None, sender: str = "bob") -> Said:
-    return Said(
+def in_room(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
+    return events.Said(
         conversation=room("lab"),
         id=9,
         sender=sender,
@@ -222,147 +127,160 @@ CHANGE: Final[dict[str, Any]] = {
     "number": 1,
     "text": "",
     "at": NOON,
-    "target": Target(b"", 1),
+    "target": events.Target(b"", 1),
 }
 
 
-def ours(where: Conversation) -> Said:
+def ours(where: Conversation) -> events.Said:
     return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
 
 
-LINES: list[tuple[Event, list[str]]] = [
+LINES: list[tuple[events.Event, list[str]]] = [
     # what is said of a line that is here: test_changes.py
-    (Edited(**CHANGE), []),
-    (Retracted(**CHANGE), []),
-    (Reacted(**CHANGE, is_on=True), []),
+    (events.Edited(**CHANGE), []),
+    (events.Retracted(**CHANGE), []),
+    (events.Reacted(**CHANGE, is_on=True), []),
     (
-        MailUnreadable(sender="bob", detail="does not open"),
+        events.MailUnreadable(sender="bob", detail="does not open"),
         ["[A letter from bob could not be opened: does not open.]"],
     ),
     (
-        MailHeldBack(),
+        events.MailHeldBack(),
         [
             "[There are letters from too many people who are not in the table; those not shown wait at the server.]"
         ],
     ),
     (
-        LineUnreadable(
-            conversation=room("lab"), sender="bob", reason=LineLoss.INVALID, detail="too short"
+        events.LineUnreadable(
+            conversation=room("lab"),
+            sender="bob",
+            reason=events.LineLoss.INVALID,
+            detail="too short",
         ),
         ["[A line of the room lab from bob is lost: too short.]"],
     ),
     (
-        LineUnreadable(conversation=EVERYBODY, sender="bob", reason=LineLoss.KEY_MISSING),
+        events.LineUnreadable(
+            conversation=EVERYBODY, sender="bob", reason=events.LineLoss.KEY_MISSING
+        ),
         [
             "[A line of the channel from bob is lost: the server did not give the key that it is sealed with.]"
         ],
     ),
     (
-        MessageChanged(
-            conversation=EVERYBODY, id=1, state=MessageState.REFUSED, reason=MessageReason.DISK_FULL
+        events.MessageChanged(
+            conversation=EVERYBODY,
+            id=1,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.DISK_FULL,
         ),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=room("lab"),
             id=1,
-            state=MessageState.REFUSED,
-            reason=MessageReason.DISK_FAILED,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.DISK_FAILED,
         ),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
     (
-        LinesAbandoned(room="lab", count=1),
+        events.LinesAbandoned(room="lab", count=1),
         ["[A line to lab did not reach everybody: you left before the server was back.]"],
     ),
     (
-        LinesAbandoned(room="lab", count=2),
+        events.LinesAbandoned(room="lab", count=2),
         ["[2 lines to lab did not reach everybody: you left before the server was back.]"],
     ),
     (
-        RoomsUnknown(reason=NoAnswer.UNREACHABLE),
+        events.RoomsUnknown(reason=events.NoAnswer.UNREACHABLE),
         ["[The list of rooms is not available: the server is away.]"],
     ),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=person("bob"),
             id=1,
-            state=MessageState.KEPT,
-            reason=MessageReason.MAILBOX_FULL,
+            state=events.MessageState.KEPT,
+            reason=events.MessageReason.MAILBOX_FULL,
         ),
         ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
     ),
     (
-        RenameFailed(name="a b", reason=RenameRefusal.INVALID_NAME),
+        events.RenameFailed(name="a b", reason=events.RenameRefusal.INVALID_NAME),
         ["[You cannot be called a b: only letters, digits, _ and - are allowed.]"],
     ),
     (
-        RenameFailed(name="ada", reason=RenameRefusal.KEYS_EXIST, detail="/there"),
+        events.RenameFailed(name="ada", reason=events.RenameRefusal.KEYS_EXIST, detail="/there"),
         ["[You cannot be called ada: /there holds keys of another ada.]"],
     ),
     (
-        AdmissionRefused(reason=AdmissionRefusal.CODE_OF_ANOTHER, key="0f"),
+        events.AdmissionRefused(reason=events.AdmissionRefusal.CODE_OF_ANOTHER, key="0f"),
         [
             "[Not registered: this join code is of another server than the one that answers, whose key is 0f.]"
         ],
     ),
-    (Registered(), ["[Welcome, You are registered.]"]),
-    (TableChanged(), ["[Client table updated.]"]),
+    (events.Registered(), ["[Welcome, You are registered.]"]),
+    (events.TableChanged(), ["[Client table updated.]"]),
     (
-        MessageChanged(conversation=person("bob"), id=1, state=MessageState.DELIVERED),
+        events.MessageChanged(
+            conversation=person("bob"), id=1, state=events.MessageState.DELIVERED
+        ),
         ["[Message received by bob.]"],
     ),
     (
-        MessageChanged(
-            conversation=person("bob"), id=1, state=MessageState.DELIVERED, through_server=True
+        events.MessageChanged(
+            conversation=person("bob"),
+            id=1,
+            state=events.MessageState.DELIVERED,
+            through_server=True,
         ),
         ["[Message received by bob through the server.]"],
     ),
     (
-        Unacknowledged(conversation=person("bob"), id=1),
+        events.Unacknowledged(conversation=person("bob"), id=1),
         ["[No ACK from bob, message sent to server.]"],
     ),
     (
-        MessageChanged(conversation=person("bob"), id=1, state=MessageState.SAVED),
+        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.SAVED),
         ["[Messages received by the server and saved]"],
     ),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=person("bob"),
             id=1,
-            state=MessageState.REFUSED,
-            reason=MessageReason.MAILBOX_FULL,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.MAILBOX_FULL,
         ),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=person("bob"),
             id=1,
-            state=MessageState.REFUSED,
-            reason=MessageReason.NAME_UNKNOWN,
+            state=events.MessageState.REFUSED,
+            reason=events.MessageReason.NAME_UNKNOWN,
         ),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
-        MessageChanged(conversation=person("bob"), id=1, state=MessageState.KEPT),
+        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.KEPT),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=person("bob"),
             id=1,
-            state=MessageState.KEPT,
-            reason=MessageReason.KEY_CHANGED,
+            state=events.MessageState.KEPT,
+            reason=events.MessageReason.KEY_CHANGED,
         ),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
     (direct("hi", late=NOON), [f"bob: {SHOWN_NOON} hi"]),
-    (MailReturned(lines=()), ["[You have messages]"]),
+    (events.MailReturned(lines=()), ["[You have messages]"]),
     (
-        MailReturned(lines=(direct("hi", late=NOON), channel("all", late=NOON))),
+        events.MailReturned(lines=(direct("hi", late=NOON), channel("all", late=NOON))),
         [
             "[You have messages]",
             f"bob: {SHOWN_NOON} hi",
@@ -370,7 +288,12 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        MailReturned(lines=(in_doubt(AuthorDoubt.NOT_IN_TABLE), in_doubt(AuthorDoubt.OTHER_KEY))),
+        events.MailReturned(
+            lines=(
+                in_doubt(events.AuthorDoubt.NOT_IN_TABLE),
+                in_doubt(events.AuthorDoubt.OTHER_KEY),
+            )
+        ),
         [
             "[You have messages]",
             f"bob (unverified: nobody of this name is registered): {SHOWN_NOON} hi",
@@ -378,55 +301,60 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        MessageChanged(conversation=EVERYBODY, id=1, state=MessageState.SAVED),
+        events.MessageChanged(conversation=EVERYBODY, id=1, state=events.MessageState.SAVED),
         ["[Message received by Server.]"],
     ),
     (
-        MessageChanged(conversation=EVERYBODY, id=1, state=MessageState.KEPT),
+        events.MessageChanged(conversation=EVERYBODY, id=1, state=events.MessageState.KEPT),
         ["[Server not responding.]"],
     ),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
-    (NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
+    (events.NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
     (
-        AdmissionRefused(reason=AdmissionRefusal.KICKED, seconds=300),
+        events.AdmissionRefused(reason=events.AdmissionRefusal.KICKED, seconds=300),
         ["[Not registered: the server's administrator has disconnected you for 5 minutes.]"],
     ),
     (
-        AdmissionRefused(reason=AdmissionRefusal.BANNED, text="spam\x1b"),
+        events.AdmissionRefused(reason=events.AdmissionRefusal.BANNED, text="spam\x1b"),
         ["[Not registered: you are banned from this server: spam\\x1b.]"],
     ),
     (
-        AdmissionRefused(reason=AdmissionRefusal.FULL),
+        events.AdmissionRefused(reason=events.AdmissionRefusal.FULL),
         ["[Not registered: the server takes no new names now.]"],
     ),
-    (SignedOff(), ["[You are Offline. Bye.]"]),
-    (LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
-    (ServerLost(), ["[Server not responding] Direct chat goes on."]),
-    (ServerBack(), ["[Server is back.]"]),
+    (events.SignedOff(), ["[You are Offline. Bye.]"]),
+    (events.LeaveUnanswered(), ["[Server not responding]", "[Exiting]"]),
+    (events.ServerLost(), ["[Server not responding] Direct chat goes on."]),
+    (events.ServerBack(), ["[Server is back.]"]),
     (
-        ServerOfAnotherRegistry(server=Address("192.0.2.7", 5_000), key="0123 4567"),
+        events.ServerOfAnotherRegistry(server=Address("192.0.2.7", 5_000), key="0123 4567"),
         ["[192.0.2.7:5000 is another server: its key is 0123 4567. It is not used.]"],
     ),
-    (ServerAnnounced(text="tea\x1b at five"), ["[The server says: tea\\x1b at five]"]),
-    (ServerStopPlanned(seconds=7_200, reason="moving"), ["[The server stops in 2 hours: moving.]"]),
-    (ServerStopPlanned(seconds=1, reason=""), ["[The server stops in 1 second.]"]),
-    (ServerStopPlanned(seconds=0, reason=""), ["[The server stops in 0 seconds.]"]),
-    (ServerStopping(), ["[Server is closing.]"]),
-    (ServerStopCancelled(), ["[The server does not stop: the plan is cancelled.]"]),
-    (NoServerAtStart(table_time=None), ["[Server not responding]", "[Exiting]"]),
+    (events.ServerAnnounced(text="tea\x1b at five"), ["[The server says: tea\\x1b at five]"]),
     (
-        NoServerAtStart(table_time=NOON),
+        events.ServerStopPlanned(seconds=7_200, reason="moving"),
+        ["[The server stops in 2 hours: moving.]"],
+    ),
+    (events.ServerStopPlanned(seconds=1, reason=""), ["[The server stops in 1 second.]"]),
+    (events.ServerStopPlanned(seconds=0, reason=""), ["[The server stops in 0 seconds.]"]),
+    (events.ServerStopping(), ["[Server is closing.]"]),
+    (events.ServerStopCancelled(), ["[The server does not stop: the plan is cancelled.]"]),
+    (events.NoServerAtStart(table_time=None), ["[Server not responding]", "[Exiting]"]),
+    (
+        events.NoServerAtStart(table_time=NOON),
         [f"[Server not responding] Working with the table of {SHOWN_NOON}; still trying."],
     ),
-    (PeopleListed(people=()), ["[Still loading the list of people.]"]),
+    (events.PeopleListed(people=()), ["[Still loading the list of people.]"]),
     (
-        PeopleListed(
+        events.PeopleListed(
             people=(
-                Person(name="carol", online=False, since=NOON, status="ill"),
-                Person(name="bob", online=True, since=NOON, away="", is_slow=True),
-                Person(name="Alice", online=True, since=NOON),
-                Person(name="dave", online=True, since=NOON, away="at\x1b lunch", status="exam"),
+                events.Person(name="carol", online=False, since=NOON, status="ill"),
+                events.Person(name="bob", online=True, since=NOON, away="", is_slow=True),
+                events.Person(name="Alice", online=True, since=NOON),
+                events.Person(
+                    name="dave", online=True, since=NOON, away="at\x1b lunch", status="exam"
+                ),
             )
         ),
         [
@@ -436,130 +364,136 @@ LINES: list[tuple[Event, list[str]]] = [
             f'[carol was last seen {SHOWN_NOON[:-3]}: "ill".]',
         ],
     ),
-    (StatusSet(status="", away=None), ["[You have no status now.]"]),
+    (events.StatusSet(status="", away=None), ["[You have no status now.]"]),
     (
-        StatusSet(status="exam", away="at lunch"),
+        events.StatusSet(status="exam", away="at lunch"),
         ['[Others see that you are away: at lunch. Your status: "exam".]'],
     ),
-    (StatusSet(status="exam", away=None), ['[Others see your status: "exam".]']),
+    (events.StatusSet(status="exam", away=None), ['[Others see your status: "exam".]']),
     (
-        StatusSet(status="", away="", is_later=True),
+        events.StatusSet(status="", away="", is_later=True),
         ["[Others see that you are away. They see it once the server is back.]"],
     ),
     (in_room("hi"), ["bob (in lab): hi"]),
     (in_room("a: b", late=NOON), [f"bob (in lab): {SHOWN_NOON} a: b"]),
     (
-        EnteredRoom(room="lab", members=("bob", "carol", "dave"), missed=0),
+        events.EnteredRoom(room="lab", members=("bob", "carol", "dave"), missed=0),
         ["[You are in lab with bob, carol and dave.]"],
     ),
     (
-        EnteredRoom(room="lab", members=("bob",), missed=1),
+        events.EnteredRoom(room="lab", members=("bob",), missed=1),
         ["[You are in lab with bob.]", "[1 missed line follows.]"],
     ),
     (
-        EnteredRoom(room="lab", members=(), missed=1_200),
+        events.EnteredRoom(room="lab", members=(), missed=1_200),
         ["[You are in lab, alone so far.]", "[1,200 missed lines follow.]"],
     ),
     (
-        EnteredRoom(room="lab", members=(), missed=0, topic="Exam\x1b[2J"),
+        events.EnteredRoom(room="lab", members=(), missed=0, topic="Exam\x1b[2J"),
         ["[You are in lab, alone so far.]", "[Topic: Exam\\x1b[2J]"],
     ),
     (
-        TopicKnown(room="lab", text="a\nb", author="bob", at=NOON, is_change=True),
+        events.TopicKnown(room="lab", text="a\nb", author="bob", at=NOON, is_change=True),
         ["[bob set the topic of lab: a\u23ceb]"],
     ),
     (
-        TopicKnown(room="lab", text="", author="", at=NOON, is_change=True),
+        events.TopicKnown(room="lab", text="", author="", at=NOON, is_change=True),
         ["[somebody cleared the topic of lab.]"],
     ),
     (
-        TopicKnown(room="lab", text="Exam", author="bob", at=NOON),
+        events.TopicKnown(room="lab", text="Exam", author="bob", at=NOON),
         [f"[The topic of lab, set by bob {SHOWN_NOON}: Exam]"],
     ),
     (
-        TopicKnown(
+        events.TopicKnown(
             room="lab", text="Exam", author="", at=NOON, is_administrators=True, is_change=True
         ),
         ["[The server's administrator set the topic of lab: Exam]"],
     ),
     (
-        TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True),
+        events.TopicKnown(room="lab", text="Exam", author="", at=NOON, is_administrators=True),
         [f"[The topic of lab, set by the server's administrator {SHOWN_NOON}: Exam]"],
     ),
-    (TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
-    (TopicUnknown(room="lab"), ["[Still loading the topic of lab.]"]),
+    (events.TopicKnown(room="lab", text="", author="", at=0), ["[lab has no topic.]"]),
+    (events.TopicUnknown(room="lab"), ["[Still loading the topic of lab.]"]),
     (
-        TopicNotSet(room="lab", reason=TopicFailure.UNREACHABLE),
+        events.TopicNotSet(room="lab", reason=events.TopicFailure.UNREACHABLE),
         ["[The topic of lab is not changed: the server is away.]"],
     ),
     (
-        TopicNotSet(room="lab", reason=TopicFailure.TOO_LONG),
+        events.TopicNotSet(room="lab", reason=events.TopicFailure.TOO_LONG),
         ["[The topic of lab is not changed: a topic has at most 200 characters.]"],
     ),
-    (LeftRoom(room="lab"), ["[You left lab.]"]),
+    (events.LeftRoom(room="lab"), ["[You left lab.]"]),
     (
-        LeftRoom(room="lab", how=RoomExit.EVICTED),
+        events.LeftRoom(room="lab", how=events.RoomExit.EVICTED),
         ["[The server's administrator took you out of lab.]"],
     ),
-    (LeftRoom(room="lab", how=RoomExit.CLOSED), ["[The server's administrator closed lab.]"]),
     (
-        RoomEntryDenied(room="lab", reason=RoomEntryRefusal.ROOM_FULL),
+        events.LeftRoom(room="lab", how=events.RoomExit.CLOSED),
+        ["[The server's administrator closed lab.]"],
+    ),
+    (
+        events.RoomEntryDenied(room="lab", reason=events.RoomEntryRefusal.ROOM_FULL),
         ["[You cannot enter lab: it is full.]"],
     ),
-    (NotInRoom(), ["[You are not in any room.]"]),
-    (MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
-    (MemberLeft(room="lab", name="bob"), ["bob left lab."]),
-    (MessageChanged(conversation=room("lab"), id=1, state=MessageState.SAVED), []),
+    (events.NotInRoom(), ["[You are not in any room.]"]),
+    (events.MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
+    (events.MemberLeft(room="lab", name="bob"), ["bob left lab."]),
+    (events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.SAVED), []),
     (line_of("Asha Rao", "é ✓", 1), ["Asha Rao: é ✓"]),
     (settled(1, is_saved=True), []),
     (
-        MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT),
+        events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
-    (RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
+    (events.RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
     (
-        RoomsKnown(rooms=(Room(name="den", here=0), Room(name="lab", here=3))),
+        events.RoomsKnown(rooms=(events.Room(name="den", here=0), events.Room(name="lab", here=3))),
         ["[lab: 3 here.]", "[den: 0 here.]"],
     ),
     (
-        MembersListed(
+        events.MembersListed(
             room="lab",
             members=(
-                Person(name="carol", online=False, since=NOON),
-                Person(name="bob", online=True, since=NOON),
+                events.Person(name="carol", online=False, since=NOON),
+                events.Person(name="bob", online=True, since=NOON),
             ),
         ),
         ["[2 people in lab:]", "[bob is online.]", f"[carol was last seen {SHOWN_NOON[:-3]}.]"],
     ),
-    (ConversationRead(conversation=EVERYBODY, id=7), []),
-    (DraftKept(conversation=EVERYBODY, text="hel"), []),
-    (SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
-    (SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
-    (SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
-    (PersonCame(name="bob"), []),
-    (PersonAway(name="bob", how=Absence.LEFT), ["bob has left."]),
-    (PersonAway(name="bob", how=Absence.BANNED), ["[bob is banned from this server.]"]),
-    (PersonAway(name="bob", how=Absence.LOST), ["bob lost the connection."]),
-    (PersonAway(name="bob", how=Absence.LOST, is_quiet=True), []),
-    (Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
-    (Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
+    (events.ConversationRead(conversation=EVERYBODY, id=7), []),
+    (events.DraftKept(conversation=EVERYBODY, text="hel"), []),
+    (events.SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
+    (events.SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
+    (events.SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
+    (events.PersonCame(name="bob"), []),
+    (events.PersonAway(name="bob", how=events.Absence.LEFT), ["bob has left."]),
     (
-        NameReleased(name="alice"),
+        events.PersonAway(name="bob", how=events.Absence.BANNED),
+        ["[bob is banned from this server.]"],
+    ),
+    (events.PersonAway(name="bob", how=events.Absence.LOST), ["bob lost the connection."]),
+    (events.PersonAway(name="bob", how=events.Absence.LOST, is_quiet=True), []),
+    (events.Renamed(old="bob", new="rob", is_me=False), ["bob is now rob"]),
+    (events.Renamed(old="alice", new="alicia", is_me=True), ["[You are alicia now.]"]),
+    (
+        events.NameReleased(name="alice"),
         [
             "[alice is not your name any more: anybody may take it. Your mail at the server is deleted.]",
             "[You are offline. Your keys and your history stay here.]",
         ],
     ),
     (
-        ReleaseFailed(name="alice", reason=ReleaseRefusal.UNREACHABLE),
+        events.ReleaseFailed(name="alice", reason=events.ReleaseRefusal.UNREACHABLE),
         ["[You are still alice: the server is away.]"],
     ),
     (
-        RenameFailed(name="rob", reason=RenameRefusal.FULL),
+        events.RenameFailed(name="rob", reason=events.RenameRefusal.FULL),
         ["[You cannot be called rob: the server is full, or you change your name too often.]"],
     ),
     (
-        SafetyNumber(name="bob", digits="1234567890" * 6),
+        events.SafetyNumber(name="bob", digits="1234567890" * 6),
         [
             "[Compare with bob, face to face or by voice: if they match, nobody is intercepting.]",
             f"[{' '.join(['12345', '67890'] * 6)}]",
@@ -567,7 +501,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        SafetyNumber(name="bob", digits="1234567890", is_verified=True, is_changed=True),
+        events.SafetyNumber(name="bob", digits="1234567890", is_verified=True, is_changed=True),
         [
             "[The key of bob has changed; these are the digits of the new key.]",
             "[Compare with bob, face to face or by voice: if they match, nobody is intercepting.]",
@@ -575,61 +509,76 @@ LINES: list[tuple[Event, list[str]]] = [
             "[You have verified the key of bob.]",
         ],
     ),
-    (Trusted(name="bob", is_new=True), ["[The new key of bob is trusted from now on.]"]),
-    (Trusted(name="bob", is_new=False), ["[The key of bob is verified.]"]),
+    (events.Trusted(name="bob", is_new=True), ["[The new key of bob is trusted from now on.]"]),
+    (events.Trusted(name="bob", is_new=False), ["[The key of bob is verified.]"]),
     (
-        Trusted(name="server", is_new=True),
+        events.Trusted(name="server", is_new=True),
         ["[The server's new key is accepted; registering there.]"],
     ),
-    (Trusted(name="server", is_new=False), ["[The key of the server is verified.]"]),
+    (events.Trusted(name="server", is_new=False), ["[The key of the server is verified.]"]),
     (
-        NotTrusted(name="bob", why=Doubt.NO_DIGITS),
+        events.NotTrusted(name="bob", why=events.Doubt.NO_DIGITS),
         ["[Which key? /verify bob shows its digits: compare them, then type /trust bob <digits>.]"],
     ),
     (
-        NotTrusted(name="bob", why=Doubt.OTHER_DIGITS),
+        events.NotTrusted(name="bob", why=events.Doubt.OTHER_DIGITS),
         ["[Those are not the digits of the key of bob; /verify bob shows them.]"],
     ),
     (
-        NotTrusted(name="server", why=Doubt.CHANGED),
+        events.NotTrusted(name="server", why=events.Doubt.CHANGED),
         [
             "[The key of the server has changed since /verify server showed these digits: compare again.]"
         ],
     ),
-    (RegistryKey(held="", other="", is_verified=False), ["[No server has answered yet.]"]),
+    (events.RegistryKey(held="", other="", is_verified=False), ["[No server has answered yet.]"]),
     (
-        RegistryKey(held="ab12", other="", is_verified=True),
+        events.RegistryKey(held="ab12", other="", is_verified=True),
         ["[The server's key: ab12]", "[You have verified it.]"],
     ),
     (
-        RegistryKey(held="ab12", other="cd34", is_verified=True),
+        events.RegistryKey(held="ab12", other="cd34", is_verified=True),
         [
             "[The server shows a different key from the one that you know: cd34]",
             "[Compare it with the key that the server printed when it started; if they match: /trust server <key>]",
         ],
     ),
-    (KeyRestored(name="bob"), ["[bob is back with the key that you know: messages go out again.]"]),
-    (Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
-    (Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
-    (Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
+    *(
+        (
+            events.MessageChanged(
+                conversation=what,
+                id=1,
+                state=events.MessageState.REFUSED,
+                reason=events.MessageReason.CANCELLED,
+            ),
+            ["[Cancelled: nobody has it.]"],
+        )
+        for what in (person("bob"), room("lab"), EVERYBODY)
+    ),
     (
-        Muted(conversation=room("lab"), is_muted=True),
+        events.KeyRestored(name="bob"),
+        ["[bob is back with the key that you know: messages go out again.]"],
+    ),
+    (events.Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
+    (events.Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
+    (events.Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
+    (
+        events.Muted(conversation=room("lab"), is_muted=True),
         ["[lab does not ring, but for lines with @ and your name.]"],
     ),
-    (Muted(conversation=EVERYBODY, is_muted=False), ["[Everybody rings again.]"]),
-    (NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
+    (events.Muted(conversation=EVERYBODY, is_muted=False), ["[Everybody rings again.]"]),
+    (events.NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
-        MessageChanged(
+        events.MessageChanged(
             conversation=person("bob"),
             id=1,
-            state=MessageState.EXPIRED,
+            state=events.MessageState.EXPIRED,
             text="See you\nat noon",
-            reason=MessageReason.NEVER_FETCHED,
+            reason=events.MessageReason.NEVER_FETCHED,
         ),
         ["[Message to bob was never fetched and is gone from the server: See you⏎at noon]"],
     ),
     (
-        KeyChanged(name="bob", is_again=True),
+        events.KeyChanged(name="bob", is_again=True),
         [
             (
                 "[The key of bob has changed again: nothing is sent to that name until you compare it "
@@ -638,34 +587,34 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        RegistryMet(key="ab12", is_verified=False),
+        events.RegistryMet(key="ab12", is_verified=False),
         ["[First contact with this server; its key is ab12.]"],
     ),
     (
-        RegistryMet(key="ab12", is_verified=True),
+        events.RegistryMet(key="ab12", is_verified=True),
         ["[First contact with this server; its key is ab12, as expected.]"],
     ),
     (
-        RegistryRecognized(servers=("chat.local:5000", "192.0.2.7:5000")),
+        events.RegistryRecognized(servers=("chat.local:5000", "192.0.2.7:5000")),
         ["[This is the server that you know as chat.local:5000 and 192.0.2.7:5000.]"],
     ),
-    (RegistryKeyAccepted(key="cd34"), ["[The server's new key is accepted: cd34.]"]),
+    (events.RegistryKeyAccepted(key="cd34"), ["[The server's new key is accepted: cd34.]"]),
     (
-        RegistryKeyChanged(expected="ab12", got="cd34"),
+        events.RegistryKeyChanged(expected="ab12", got="cd34"),
         ["[The server's key has changed: expected ab12, got cd34.]"],
     ),
     (
-        RegistryKeyChanged(expected="ab12", got="cd34", is_announced=True),
+        events.RegistryKeyChanged(expected="ab12", got="cd34", is_announced=True),
         [
             "[This is not the server that was announced: the announced key is ab12, this server's is cd34.]"
         ],
     ),
     (
-        TooLong(conversation=person("bob"), size=70_000, limit=65_536),
+        events.TooLong(conversation=person("bob"), size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
     ),
     (
-        LinkTroubled(port=5_000, trouble=LinkTrouble.BLOCKED),
+        events.LinkTroubled(port=5_000, trouble=events.LinkTrouble.BLOCKED),
         [
             (
                 "[The server answers on UDP, but not on TCP port 5000: open TCP port 5000 in the firewalls on the way. "
@@ -674,7 +623,7 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        LinkTroubled(port=5_000, trouble=LinkTrouble.STALLED),
+        events.LinkTroubled(port=5_000, trouble=events.LinkTrouble.STALLED),
         [
             (
                 "[The TCP connection to port 5000 of the server stalled and is being opened anew, though UDP works. If this "
@@ -683,69 +632,74 @@ LINES: list[tuple[Event, list[str]]] = [
         ],
     ),
     (
-        LinkTroubled(port=5_000, trouble=LinkTrouble.OVER),
+        events.LinkTroubled(port=5_000, trouble=events.LinkTrouble.OVER),
         ["[The server answers on TCP port 5000 now.]"],
     ),
-    (Addressed(name="bob", conversation=person("Bob")), []),
-    (PersonTyping(name="bob"), []),
-    (Seen(conversation=person("bob"), target=Target(b"", 7)), []),
+    (events.Addressed(name="bob", conversation=person("Bob")), []),
+    (events.PersonTyping(name="bob"), []),
+    (events.Seen(conversation=person("bob"), target=events.Target(b"", 7)), []),
     (
-        HistoryMissing(path="/a/history.db", found=0),
+        events.HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],
     ),
     (
-        HistoryMissing(path="/a/history.db", found=2),
+        events.HistoryMissing(path="/a/history.db", found=2),
         ["[/a/history.db is missing: a new one was begun, with the newest 2 messages.]"],
     ),
     (
-        LinesLost(path="/a/history.db", count=1, kept_as=None),
+        events.LinesLost(path="/a/history.db", count=1, kept_as=None),
         ["[/a/history.db was damaged: its newest 1 message is lost.]"],
     ),
     (
-        LinesLost(path="/a/history.db", count=2, kept_as="x"),
+        events.LinesLost(path="/a/history.db", count=2, kept_as="x"),
         [
             "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
         ],
     ),
     (
-        ProgramChanged(process=1),
+        events.ProgramChanged(process=1),
         [],
     ),
     (
-        EventsMissed(),
+        events.EventsMissed(),
         ["[Some lines were skipped here: /history shows them.]"],
     ),
     (
-        ProgramEnded(name="alice"),
+        events.ProgramEnded(name="alice"),
         ["[The program of alice to which this one was attached has ended.]"],
     ),
     (
-        StorageFailed(error="disk I/O error"),
+        events.StorageFailed(error="disk I/O error"),
         [
             "[Nothing can be stored (disk I/O error); messages are not acknowledged until that works again.]"
         ],
     ),
     (
-        HistoryBehind(error="locked"),
+        events.HistoryBehind(error="locked"),
         [
             "[history.db cannot be written (locked); nothing is lost, but /history lacks the newest messages until then.]"
         ],
     ),
-    (ReadersBehind(), ["[Too many messages wait to be shown: no more are taken until then.]"]),
     (
-        FolderNotMoved(name="bob", error="no room"),
+        events.ReadersBehind(),
+        ["[Too many messages wait to be shown: no more are taken until then.]"],
+    ),
+    (
+        events.FolderNotMoved(name="bob", error="no room"),
         ["[The folder of bob could not be moved (no room); the next start tries again.]"],
     ),
 ]
 
 
 @pytest.mark.parametrize(("event", "lines"), LINES)
-def test_each_event_has_its_lines_to_the_letter(event: Event, lines: list[str]) -> None:
+def test_each_event_has_its_lines_to_the_letter(event: events.Event, lines: list[str]) -> None:
     assert lines_of(event, in_reach=2) == lines
 
 
 def test_no_kind_of_event_is_forgotten() -> None:
-    assert {type(event) for event, _ in LINES} == set(get_args(Event)) - set(get_args(DutyEvent))
+    assert {type(event) for event, _ in LINES} == set(get_args(events.Event)) - set(
+        get_args(events.DutyEvent)
+    )
 
 
 @given(st.data())
@@ -761,14 +715,14 @@ def test_whatever_others_wrote_each_line_is_one_line_that_gives_no_order(
         assert sanitize(line) == line
 
 
-def texts(event: Event) -> list[str]:
+def texts(event: events.Event) -> list[str]:
     return [name for name in event.__struct_fields__ if isinstance(getattr(event, name), str)]
 
 
 @pytest.mark.parametrize(
     "event", [direct("hi all", NOON), channel("hi all"), in_room("hi all", NOON)]
 )
-def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
+def test_what_somebody_said_tells_name_and_text_apart(event: events.Event) -> None:
     (line,) = lines_of(event)
     assert isinstance(line, MessageLine)
     assert line[line.sender_at :].startswith("bob")
@@ -778,7 +732,9 @@ def test_what_somebody_said_tells_name_and_text_apart(event: Event) -> None:
 def test_notices_are_not_what_somebody_said() -> None:
     for event, _ in LINES:
         spoken = [line for line in lines_of(event) if isinstance(line, MessageLine)]
-        assert bool(spoken) == isinstance(event, Said) or isinstance(event, MailReturned)
+        assert bool(spoken) == isinstance(event, events.Said) or isinstance(
+            event, events.MailReturned
+        )
 
 
 @pytest.mark.parametrize(
@@ -860,7 +816,8 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
 
 def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
     lines = lines_of(
-        MessageChanged(conversation=room("lab"), id=1, state=MessageState.KEPT), in_reach=0
+        events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.KEPT),
+        in_reach=0,
     )
     assert lines == ["[Server not responding] Your line goes out when the server is back."]
 
@@ -892,8 +849,8 @@ def test_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_table_has_a_line_for_everybody_in_columns() -> None:
     people = (
-        Person(name="alice", online=True, since=0.0, host="192.0.2.7", port=6000),
-        Person(name="\u592a\u90ce", online=False, since=0.0),
+        events.Person(name="alice", online=True, since=0.0, host="192.0.2.7", port=6000),
+        events.Person(name="\u592a\u90ce", online=False, since=0.0),
     )
     assert table_lines(people) == [
         "name   address    port  online",

@@ -14,14 +14,16 @@ def entry(position: int) -> Entry:
     return GroupCut("channel", position)
 
 
-def rule(number: int, count: int, held: int) -> Rule:
-    is_stored, _ = yield Store(tuple(entry(number) for _ in range(count)), held)
+def rule(number: int, count: int, held: int, *, is_reserved: bool) -> Rule:
+    is_stored, _ = yield Store(tuple(entry(number) for _ in range(count)), held, is_reserved)
     yield AnswerAdmin(ticket=f"{number} {'kept' if is_stored else 'lost'}", answer=Done())
 
 
-def add(barrier: CommitBarrier, number: int, count: int = 1, held: int = 0) -> list[str]:
+def add(
+    barrier: CommitBarrier, number: int, count: int = 1, held: int = 0, *, is_reserved: bool = False
+) -> list[str]:
     """Begin a rule. Return what became of it at once."""
-    begun = rule(number, count, held)
+    begun = rule(number, count, held, is_reserved=is_reserved)
     store = next(begun)
     assert isinstance(store, Store)
     is_stored = barrier.add(store, begun)
@@ -91,12 +93,14 @@ def test_the_number_of_waiting_entries_is_bounded(monkeypatch: pytest.MonkeyPatc
     for number in (1, 2):
         assert not add(barrier, number)
     assert add(barrier, 3) == ["3 lost"], "as if the disk were full"
-    for number in (4, 5, 6):
-        assert not add(barrier, number, count=0)
-    barrier.append([entry(7)])  # what nothing waits for is stored whatever waits
-    assert len(barrier.entries_to_store()) == 3
-    assert stored(barrier, 3) == ["1 kept", "2 kept", "4 kept", "5 kept"]
-    assert [add(barrier, number) for number in (8, 9, 10)] == [[], [], ["10 lost"]]
+    assert not add(barrier, 4, count=0), "dropped"
+    for number, count in ((5, 1), (6, 0), (7, 0)):
+        assert not add(barrier, number, count=count, is_reserved=True)
+    assert add(barrier, 8, is_reserved=True) == ["8 lost"]
+    barrier.append([entry(9)])  # what nothing waits for is stored whatever waits
+    assert len(barrier.entries_to_store()) == 4
+    assert stored(barrier, 4) == ["1 kept", "2 kept", "5 kept", "6 kept"]
+    assert [add(barrier, number) for number in (10, 11, 12)] == [[], [], ["12 lost"]]
 
 
 def test_the_bytes_of_waiting_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

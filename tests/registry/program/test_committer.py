@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import pytest
 
@@ -12,8 +11,21 @@ from chatapp.registry.store.entries import Entry
 from chatapp.wire.errors import StoreLost
 from chatapp.wire.messages.mail import DepositMail, MailRefusal, MailRefused, MailSaved
 from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
+from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.support.memory_store import MemoryStore
+
+
+def committing(store: MemoryStore) -> tuple[Rig, LinkedPeer, LinkedPeer, Committer]:
+    """Return a registry on this store with Alice and Bob, and what commits for it from now on."""
+    rig = Rig(store)
+    bob, alice = rig.member("bob"), rig.member("alice")
+    rig.auto_commit = False
+
+    def tell(hear: Callable[..., None], *what: object) -> None:
+        hear(*what, now=rig.now)
+
+    return rig, alice, bob, Committer(asyncio.get_running_loop(), rig.core, store, tell)
 
 
 class Moody(MemoryStore):
@@ -32,11 +44,7 @@ async def test_entries_that_vanish_in_a_fault_are_not_confirmed_with_the_next(
     caplog: object,
 ) -> None:
     store = Moody()
-    rig = Rig(store)
-    bob, alice = rig.member("bob"), rig.member("alice")
-    rig.auto_commit = False
-    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
-    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    rig, alice, bob, committer = committing(store)
     store.fault = RuntimeError("a fault of ours")
     alice.send(DepositMail(1, bob.id, 1, b"lost"))
     committer.commit()
@@ -71,11 +79,7 @@ async def test_a_registry_that_was_followed_by_another_one_answers_nobody(at_app
     """What it was storing may be stored, and its disk is well. The peers ask the registry that
     serves."""
     store = Lost()
-    rig = Rig(store)
-    bob, alice = rig.member("bob"), rig.member("alice")
-    rig.auto_commit = False
-    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
-    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    rig, alice, bob, committer = committing(store)
     store.at_append, store.at_sync = at_append, True
     for number in (1, 2):
         alice.send(DepositMail(number, bob.id, number, b"on its way"))
@@ -109,11 +113,7 @@ class Spent(MemoryStore):
 async def test_a_checkpoint_that_is_due_with_a_sync_does_not_wait_for_the_next_look() -> None:
     """The lines of a help-desk session leave the disk when the session is over."""
     store = Spent()
-    rig = Rig(store)
-    bob, alice = rig.member("bob"), rig.member("alice")
-    rig.auto_commit = False
-    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
-    committer = Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
+    _, alice, bob, committer = committing(store)
     alice.send(DepositMail(1, bob.id, 1, b"kept"))
     await committer.settle()
     await committer.finish()
@@ -134,9 +134,7 @@ class Slow(Spent):
 
 async def test_work_beside_checkpoints_that_is_given_up_leaves_them_alone() -> None:
     store = Slow()
-    rig = Rig(store)
-    bob, alice = rig.member("bob"), rig.member("alice")
-    committer = committed(rig, store)
+    _, alice, bob, committer = committing(store)
     alice.send(DepositMail(1, bob.id, 1, b"kept"))
     await committer.settle()  # a checkpoint begins
     beside = asyncio.ensure_future(committer.run_beside(lambda: None))
@@ -149,13 +147,6 @@ async def test_work_beside_checkpoints_that_is_given_up_leaves_them_alone() -> N
     assert store.checkpoints == 1
 
 
-def committed(rig: Rig, store: MemoryStore) -> Committer:
-    """Return a committer between the rig's core and a store."""
-    rig.auto_commit = False
-    tell: Callable[..., None] = lambda hear, *what: hear(*what, now=rig.now)  # noqa: E731
-    return Committer(asyncio.get_running_loop(), rig.core, store, partial(tell))
-
-
 async def settled(committer: Committer, rig: Rig) -> None:
     await committer.settle()
     rig.turn()
@@ -165,9 +156,7 @@ async def test_a_disk_that_fails_is_told_in_one_line_and_the_registry_goes_on_wh
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = MemoryStore()
-    rig = Rig(store)
-    bob, alice = rig.member("bob"), rig.member("alice")
-    committer = committed(rig, store)
+    rig, alice, bob, committer = committing(store)
     store.sync_fails = True
     for number in range(3):
         alice.send_raw(alice.line("lost"))
@@ -197,10 +186,7 @@ async def test_a_disk_that_is_full_now_and_then_is_told_of_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = MemoryStore()
-    rig = Rig(store)
-    rig.member("bob")
-    alice = rig.member("alice")
-    committer = committed(rig, store)
+    rig, alice, _, committer = committing(store)
     for is_full in (True, False, True, False):
         store.full = is_full
         alice.send_raw(alice.line("a line"))

@@ -435,3 +435,13 @@ def full_script() -> Script:
             [stored(9, ALICE), line(7, epoch=4)],
         ]
     )
+
+
+def remove(file: Path) -> None:
+    """Harm a file: it is not there any more."""
+    file.unlink()
+
+
+def empty(file: Path) -> None:
+    """Harm a file: nothing is in it any more."""
+    file.write_bytes(b"")

@@ -18,7 +18,18 @@ from chatapp.registry.store.entries import (
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.protocol import StoreLacking
 from chatapp.wire.storage import scan
-from tests.registry.store.playbook import BOB, MAIL, Model, View, bound, opened, stored, view
+from tests.registry.store.playbook import (
+    BOB,
+    MAIL,
+    Model,
+    View,
+    bound,
+    empty,
+    opened,
+    remove,
+    stored,
+    view,
+)
 from tests.wire.storage.disks import WatchedDisk
 
 
@@ -162,14 +173,6 @@ def lived_in(folder: Path, *, ended: str) -> None:
     if ended == "stopped":
         store.close()
     disk.kill()
-
-
-def remove(file: Path) -> None:
-    file.unlink()
-
-
-def empty(file: Path) -> None:
-    file.write_bytes(b"")
 
 
 def zero(file: Path) -> None:

@@ -20,9 +20,11 @@ from tests.registry.store.playbook import (
     CAROL,
     MAIL,
     bound,
+    empty,
     files,
     key,
     line,
+    remove,
     said,
     stored,
     visiting,
@@ -70,14 +72,6 @@ def lived_in(folder: Path, *, ended: str) -> None:
         if ending == "stopped":
             store.close()
         disk.kill()
-
-
-def remove(file: Path) -> None:
-    file.unlink()
-
-
-def empty(file: Path) -> None:
-    file.write_bytes(b"")
 
 
 def halve(file: Path) -> None:

@@ -50,17 +50,24 @@ MAINTENANCE_SPAN: Final = 5.0
 TAKEOVER_TAKES: Final = (0.01, 0.01, 0.3, 2.0)
 
 
-class EdgeProgram:
-    """A node without the engine, as its machine drives it."""
+class NodeProgram:
+    """What any node does, under the names that its machine uses."""
 
-    def __init__(self, core: EdgeCore) -> None:
-        self.node: Final = core
+    def __init__(self, core: EdgeCore | RegistryCore) -> None:
         self.link_opened = core.link_opened
         self.receive_frames = core.receive_frames
         self.take_links_to_widen = core.take_links_to_widen
         self.link_closed = core.link_closed
         self.receive_datagram = core.receive_datagram
         self.set_wall = core.set_wall
+
+
+class EdgeProgram(NodeProgram):
+    """A node without the engine, as its machine drives it."""
+
+    def __init__(self, core: EdgeCore) -> None:
+        super().__init__(core)
+        self.node: Final = core
         self.handle_timer = core.handle_timer
         self.next_timer = core.next_timer
         self.take_output = core.take_output
@@ -71,19 +78,14 @@ class EdgeProgram:
         return self.node._edge
 
 
-class EngineProgram:
+class EngineProgram(NodeProgram):
     """The node with the engine, as its machine drives it."""
 
     def __init__(self, node: EngineNode) -> None:
         core = node.core
+        super().__init__(core)
         self.node: Final = node
         self.core: Final = core
-        self.link_opened = core.link_opened
-        self.receive_frames = core.receive_frames
-        self.take_links_to_widen = core.take_links_to_widen
-        self.link_closed = core.link_closed
-        self.receive_datagram = core.receive_datagram
-        self.set_wall = core.set_wall
         self.handle_timer = node.handle_timer
         self.next_timer = node.next_timer
 

@@ -71,6 +71,30 @@ def test_an_end_of_which_nobody_is_told_is_stored(monkeypatch: pytest.MonkeyPatc
     assert not help_desk.rig.store.load().desk.visits
 
 
+def test_an_operator_hears_in_order_however_much_waits_for_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told first that the session with the next one is over, an operator would serve nobody."""
+    monkeypatch.setattr("chatapp.registry.engine.engine.PROMISES_MAX", 1)
+    help_desk = HelpDesk(PEERS)
+    ann = help_desk.operator("Ann")
+    asha, bela = help_desk.line_of("Asha", "Bela")
+    ann.ask(TakeDuty(1, ""))
+    ann.hear()
+    help_desk.rig.auto_commit = False
+    ann.ask(CallNext(2, "", asha.visit))
+    ann.ask(EndSession(3, bela.visit))
+    assert ann.hear() == []
+    help_desk.rig.auto_commit = True
+    help_desk.rig.commit()
+    told = [one for one in ann.hear() if isinstance(one, ClientAssigned | ClientChanged)]
+    assert [(type(one), one.visit) for one in told] == [
+        (ClientChanged, asha.visit),
+        (ClientAssigned, bela.visit),
+        (ClientChanged, bela.visit),
+    ]
+
+
 def test_who_is_lost_while_served_is_next_after_whoever_is_called_instead() -> None:
     help_desk = HelpDesk(PEERS)
     ann = help_desk.operator("Ann")
