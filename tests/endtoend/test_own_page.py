@@ -281,9 +281,8 @@ async def test_a_message_to_a_page_in_the_background_is_a_notice_of_the_system(t
         }"""
     )
     await bob.type("send alice are you there?")
-    await page.wait_for_function("notices.length > 0")
-    assert await page.evaluate("notices") == ["bob: are you there?"]
     await expect(page).to_have_title("(1) ChatApp alice")
+    assert await page.evaluate("notices") == ["bob: are you there?"]
     assert talk.troubles == []
 
 
