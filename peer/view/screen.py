@@ -330,7 +330,7 @@ class ScreenView(View):
         if self._has_started:
             self._count_people()
         if self._has_chosen:
-            self.open_pane.place_rule()
+            self._open(self.open_pane)  # with what was typed there before the last end
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())

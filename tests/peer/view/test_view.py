@@ -466,3 +466,19 @@ def test_a_room_that_another_window_enters_takes_no_line_unless_there_is_none() 
 def test_a_window_that_attaches_begins_in_the_room_that_was_entered_first() -> None:
     view = FlowView(STATE, is_screen=False, completions=None, draw_line=lambda: 7)
     assert (view.room, view.status(now=0.0).room) == ("lab", "lab")
+
+
+def test_what_was_typed_stands_in_a_conversation_opened_before_it_is_known() -> None:
+    view = ScreenView(STATE, wall=lambda: 0.0, draw_line=lambda: 7)
+    steps = view.begin()
+    assert isinstance(next(steps), requests.ListConversations)
+    view.choose(person("bob"))
+    view.take_changes()
+    states = (
+        ConversationState(conversation=person("bob"), unread=0, read=0, last=None, draft="see"),
+    )
+    with pytest.raises(StopIteration):
+        steps.send(requests.Conversations(conversations=states))
+    opened = view.take_changes().opened
+    assert opened is view.open_pane
+    assert (opened.conversation, opened.draft) == (person("bob"), "see")
