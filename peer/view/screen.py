@@ -329,7 +329,7 @@ class ScreenView(View):
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
             self._count_people()
-        if self._has_chosen:
+        if self._has_chosen or self.open_pane is not self.panes.start:
             self._open(self.open_pane)  # with what was typed there before the last end
             self._log_changed(self.open_pane)
         else:
