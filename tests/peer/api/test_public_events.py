@@ -62,6 +62,7 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "state": None,
                 "reply_to": None,
                 "quote": "",
+                "is_seen": False,
                 "is_edited": False,
                 "is_retracted": False,
                 "is_unknown": False,
