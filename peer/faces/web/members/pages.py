@@ -171,6 +171,7 @@ class Page:
             "above": macro(_PARTS, "above", has_older),
             "below": macro(_PARTS, "below", sheet.has_more_below),
             "asked": macro(_PARTS, "asked", self._asked()),
+            "offers": macro(_PARTS, "offers", window.offers()),
             "notes": macro(_PARTS, "notes", "; ".join(self._status.notes)),
             "panel": macro(_PARTS, "panel", window.panel),
         }

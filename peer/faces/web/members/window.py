@@ -10,7 +10,12 @@ from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.faces.runner import ScreenRunner
-from chatapp.peer.faces.web.limits import CALLS_KEPT, KEYS_PER_SESSION, STREAMS_PER_SESSION
+from chatapp.peer.faces.web.limits import (
+    CALLS_KEPT,
+    KEYS_PER_SESSION,
+    OFFERS_SHOWN,
+    STREAMS_PER_SESSION,
+)
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
 from chatapp.peer.faces.web.members.sheet import Sheet
 from chatapp.peer.faces.web.streams import Windows
@@ -21,6 +26,7 @@ from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.view import Changes, Start
 from chatapp.peer.words import members as words
+from chatapp.peer.words.formatting import Candidate
 from chatapp.peer.words.full import begun_about
 from chatapp.wire.errors import quoted
 
@@ -270,9 +276,17 @@ class Window:
     def type(self, text: str) -> None:
         """Take what is being typed."""
         self.draft = text
+        self.changed()
         if not self.about:
             self.runner.typing(text)
             self.runner.keep_draft(self._shown_pane, text)
+
+    def offers(self) -> list[Candidate]:
+        """Return the ways to complete what is being typed, if it ends with a name behind `@` or is
+        a command."""
+        is_asked = self.draft.startswith("/") or self.draft.rpartition(" ")[2].startswith("@")
+        found = self.view.completions.after(self.draft, is_in_room=True) if is_asked else []
+        return found[:OFFERS_SHOWN]
 
     def begin_about(self, what: str) -> None:
         """Begin something about the chosen line: `r` a reply, `e` a new text; `d` takes it back,
