@@ -146,6 +146,8 @@ class ScreenView(View):
         self._rewritten: Final[set[int]] = set()
         """The lines that say already what they say after the events that are being handled."""
         self._early: dict[int, events.MessageChanged] = {}
+        self._changed_by_us: dict[int, int] = {}
+        """The lines that we have changed, by the ids of the changes, which may still be refused."""
         """Outcomes of messages that have no id here yet."""
         self._topics: Final[dict[str, str]] = {}
         """By room."""
@@ -440,8 +442,14 @@ class ScreenView(View):
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation
 
-    def _show_change(self, before: events.Said, _: Change, _sent: int) -> Steps:
+    def _show_change(self, before: events.Said, _: Change, sent: int) -> Steps:
+        self._note_change(sent, before.id)
         yield from self._read_again(self.panes.pane(before.conversation), before.id)
+
+    def _note_change(self, id_: int, of: int) -> None:
+        self._changed_by_us[id_] = of
+        if len(self._changed_by_us) > EARLY_MAX:
+            self._changed_by_us.pop(next(iter(self._changed_by_us)))
 
     def _read_again(self, pane: Pane, id_: int) -> Steps:
         """Show a line as the history has it now."""
@@ -455,6 +463,7 @@ class ScreenView(View):
         pane = self.panes.pane(line.conversation)
         if not isinstance(line, events.Said):
             if (found := found_for(line, self.known)) is not None:
+                self._note_change(line.id, found.line.id)
                 self._rewrite(pane, found.line)
             return
         if line.visit:
@@ -508,6 +517,11 @@ class ScreenView(View):
         if not event.id:
             return  # the answer to the request says the same
         pane = self.panes.pane(event.conversation)
+        if (changed := self._changed_by_us.get(event.id)) is not None:
+            if event.state in (MessageState.REFUSED, MessageState.EXPIRED):
+                self._show_in(pane, self._lines(event), EntryKind.NOTICE)
+                self._begin(self._read_again(pane, changed), pane)
+            return
         entry = pane.log.by_id(event.id)
         if entry is None:
             self._early[event.id] = event
