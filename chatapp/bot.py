@@ -319,13 +319,13 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        if isinstance(line, events.Said):
+                        if isinstance(line, events.Said) and line.file is None:
                             await self._take(line, is_old=is_start)
                         else:
                             self._peer.events_shown([line])
-                case events.Said(visit=0):
+                case events.Said(visit=0, file=None):
                     await self._take(event, is_old=is_start and event.is_late)
-                case events.Edited() | events.Retracted() | events.Reacted():
+                case events.Line(visit=0):
                     self._peer.events_shown([event])
                 case (
                     events.NameUnavailable()

@@ -38,7 +38,7 @@ from chatapp.peer.core.records import (
     RelationKind,
     parties_of,
 )
-from chatapp.peer.core.relations import Folded, answered
+from chatapp.peer.core.relations import Folded, answered, offered_file
 from chatapp.peer.history import schema
 from chatapp.peer.history.relations import LineToFold, Relations
 from chatapp.peer.history.schema import damage_named
@@ -478,6 +478,7 @@ def shown(line: StoredLine, me: str) -> Said:
         reply_to=answered(line.related),
         quote=line.quote,
         is_unknown=line.is_unknown,
+        file=offered_file(line.related),
         is_edited=line.folded is not None and bool(line.folded.versions),
         is_retracted=line.folded is not None and line.folded.is_retracted,
         reactions=tuple(_reaction(emoji, who, me) for emoji, who in line.reactions[:EMOJIS_SHOWN]),

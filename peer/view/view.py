@@ -20,8 +20,9 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.errors import ChangeRefused, NotLetIn
+from chatapp.peer.api.errors import ChangeRefused, FileRefused, NotLetIn
 from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.files import FileState, FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
@@ -30,7 +31,7 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.words import answers, changes, history
+from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
@@ -195,6 +196,8 @@ class View:
         self._unread = 0
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user."""
+        self._running: dict[int, FileTransfer] = {}
+        """The files on their way."""
         self._visited: list[str] = []
         """The rooms that were the current one, the latest last."""
         self._told_away: dict[str, str | None] = {}
@@ -278,7 +281,10 @@ class View:
             online=self._online,
             unread=self._unread,
             muted=state.muted,
-            notes=(typing_note(list(self._typing)),) if self._typing else (),
+            notes=(
+                *((typing_note(list(self._typing)),) if self._typing else ()),
+                *map(files.progress_note, self._running.values()),
+            ),
         )
 
     def next_look(self, *, now: float) -> float | None:
@@ -350,11 +356,21 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
+            case events.FileChanged(file=file):
+                return lines + self._progress(file)
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
                 pass
         return lines
+
+    def _progress(self, file: FileTransfer) -> list[str]:
+        """Note how far a file is. On a pipe a line tells of each tenth."""
+        before = self._running.pop(file.id, None)
+        if file.state is not FileState.RUNNING:
+            return []
+        self._running[file.id] = file
+        return [] if self.is_screen else files.progress_lines(file, before)
 
     def _note(self, batch: Sequence[events.Event], lines: Sequence[str], now: float) -> None:
         """Count what events and their lines change: who is typing, unread lines, people online,
@@ -579,6 +595,13 @@ class View:
                     yield from self._send_beside(Send(conversation=person(to), text=text))
             case _ if isinstance(meaning, _AboutLine):
                 yield from self._about_line(meaning, line)
+            case (
+                requests.OfferFile()
+                | meanings.AcceptOffer()
+                | meanings.RefuseOffer()
+                | requests.ListFiles()
+            ):
+                yield from self._about_file(meaning)
             case meanings.SetMute():
                 yield from self._mute(meaning)
             case meanings.GoAway() | meanings.SayOfMe():
@@ -810,6 +833,63 @@ class View:
             return None
         lines = [line for line in page.lines if counts(line) and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
+
+    # --- files
+
+    def _about_file(
+        self,
+        meaning: requests.OfferFile
+        | meanings.AcceptOffer
+        | meanings.RefuseOffer
+        | requests.ListFiles,
+    ) -> Steps:
+        """Offer a file, fetch one or refuse it, or list all."""
+        try:
+            match meaning:
+                case requests.ListFiles():
+                    self._answer(map(AnswerLine, files.listed((yield meaning))))
+                case requests.OfferFile():
+                    sent = yield meaning
+                    offered = [one for one in (yield requests.ListFiles()) if one.id == sent.id]
+                    for file in offered if sent.id else ():
+                        self._show_offered(file)
+                case meanings.AcceptOffer(path=path):
+                    wanted = yield from self._file_meant(meaning)
+                    if wanted is not None:
+                        file = yield requests.AcceptFile(id=wanted.id, path=path)
+                        is_away = not self._is_online(file.sender)
+                        self._answer([files.accepted_line(file, is_away=is_away)])
+                case meanings.RefuseOffer():
+                    wanted = yield from self._file_meant(meaning)
+                    if wanted is not None:
+                        file = yield requests.RefuseFile(id=wanted.id)
+                        self._answer([files.refused_line(file)])
+        except FileRefused as refused:
+            self._answer([files.not_done(refused)])
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _show_offered(self, file: FileTransfer) -> None:
+        """Show a file that the user offers."""
+        self._answer([files.offered_line(file)])
+
+    def _is_online(self, name: str) -> bool:
+        return any(one.online and is_same_name(one.name, name) for one in self.people)
+
+    def _file_meant(
+        self, meaning: meanings.AcceptOffer | meanings.RefuseOffer
+    ) -> Generator[Step, Any, FileTransfer | None]:
+        """Return the file that is meant; None if that is not clear, which is said."""
+        theirs = [file for file in (yield requests.ListFiles()) if not file.is_ours]
+        if meaning.number is not None:
+            theirs = [file for file in theirs if file.number == meaning.number]
+        else:
+            theirs = [file for file in theirs if file.state is FileState.OFFERED]
+        if len(theirs) == 1:
+            return theirs[0]  # type: ignore[no-any-return]
+        command = "/accept" if isinstance(meaning, meanings.AcceptOffer) else "/refuse"
+        self._answer(files.which_one(theirs, command) if theirs else [files.NOTHING_OFFERED])
+        return None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:
         """Say in the user's row that they are away, that they are back, or anything else."""

@@ -15,6 +15,7 @@ from chatapp.peer.api.events import (
     DraftKept,
     DutyEvent,
     Event,
+    FileChanged,
     FolderNotMoved,
     HistoryBehind,
     HistoryMissing,
@@ -68,6 +69,7 @@ from chatapp.peer.words.changes import (
     text_of,
 )
 from chatapp.peer.words.desk import duty_lines
+from chatapp.peer.words.files import file_lines
 from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
     Audience,
@@ -160,6 +162,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
         return _unread(event)
     if isinstance(event, AttachmentEvent):
         return attachment_lines(event)
+    if isinstance(event, FileChanged):
+        return file_lines(event.file)
     return presence_lines(event)
 
 

@@ -15,7 +15,7 @@ from chatapp.wire.limits import (
     LINK_RATE_LEAST,
     LINK_STALL_TIMEOUT,
 )
-from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
@@ -59,9 +59,9 @@ meanwhile is still unread."""
 class OpenLink(Protocol):
     """Begins the session of a link with our registry."""
 
-    def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Return the first frame, which carries `payload`, and the object that opens the answer.
-        Raises SealError."""
+    def __call__(self, sender_index: int, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Return the first frame, which names the sender index that we had, and the object that
+        opens the answer. Raises SealError."""
 
 
 class LinkState(enum.Enum):
@@ -82,6 +82,10 @@ class RegistryLink:
         self._ctx: Final = ctx
         self._backoff = Backoff(first=1.0, largest=20.0)
         self._open_link: OpenLink | None = None
+        self.sender_index = 0
+        """The index that our registry has granted us last; 0 for none. We go on counting under it."""
+        self.is_granted = False
+        """Whether it has granted one on this link."""
         self._begun: LinkOpening | None = None
         self._session: LinkSession | None = None
         self._renew_at = 0.0
@@ -150,11 +154,19 @@ class RegistryLink:
     def drop(self) -> None:
         """Want no link any more; the driver closes its connection."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
+        self.is_granted = False
         self._heard(self.heard_at)
         if self._session is not None:
             self._session.erase()
             self._session = None
         self.outgoing.clear()
+
+    def grant(self, sender_index: int) -> bool:
+        """Note the index that the registry grants us on this link. Return False if we had another
+        one."""
+        before, self.sender_index = self.sender_index, sender_index
+        self.is_granted = True
+        return before in (0, sender_index)
 
     def forgive(self) -> None:
         """Reset the backoff: earlier failures say nothing about the next attempt."""
@@ -169,7 +181,7 @@ class RegistryLink:
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
         try:
-            first, self._begun = self._open_link(encode(Attach()), now=now)
+            first, self._begun = self._open_link(self.sender_index, now=now)
         except SealError:
             return  # we have another registry by now; the attempt will time out
         self.outgoing.append(frame(first))
