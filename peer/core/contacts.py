@@ -32,6 +32,7 @@ class Contact:
         "is_heard",
         "relay_until",
         "row",
+        "spare_address",
     )
 
     def __init__(self, identity: bytes, row: Row) -> None:
@@ -40,6 +41,8 @@ class Contact:
         self.address = Address(row.host, row.port)
         """The last known address. Rows of people whom a restarted registry has not seen yet do not
         change it."""
+        self.spare_address: Address | None = None
+        """Another one, from which they were heard."""
         self.conversation: Conversation | None = None
         self.is_blocked = False
         """Whether the registry shows another key for their name. Messages to them wait until the
@@ -76,6 +79,15 @@ class Contact:
     def may_answer(self) -> bool:
         """Whether to try the direct way first."""
         return self.is_expected or self.is_online  # mostly the first says it
+
+    def try_elsewhere(self) -> None:
+        """Change to the address in the table, or back to the one from which they were heard: they
+        do not answer, and the first to bring us a datagram of theirs may have been a stranger."""
+        listed = Address(self.row.host, self.row.port)
+        if self.row.is_placed and self.address != listed:
+            self.address, self.spare_address = listed, self.address
+        elif self.spare_address is not None:
+            self.address = self.spare_address
 
     def was_heard(self) -> None:
         """Note that a datagram of theirs has opened: expect answers, unless they have signed off on
@@ -284,8 +296,7 @@ class Contacts:
             self._by_name.setdefault(key, contact)
 
     def forget_sender_indices(self) -> None:
-        """Forget all sender indices: the registry was started again, so the links to which they
-        belonged are over."""
+        """Forget all sender indices: those that our registry gives from now on may be others'."""
         for contact in self._by_sender_index.values():
             contact.row = msgspec.structs.replace(contact.row, sender_index=0)
         self._by_sender_index.clear()

@@ -19,6 +19,7 @@ from chatapp.peer.api.conversations import (
     room,
 )
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
@@ -56,6 +57,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.files import file_shown
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
@@ -146,6 +148,8 @@ class ScreenView(View):
         self._rewritten: Final[set[int]] = set()
         """The lines that say already what they say after the events that are being handled."""
         self._early: dict[int, events.MessageChanged] = {}
+        self._changed_by_us: dict[int, int] = {}
+        """The lines that we have changed, by the ids of the changes, which may still be refused."""
         """Outcomes of messages that have no id here yet."""
         self._topics: Final[dict[str, str]] = {}
         """By room."""
@@ -329,8 +333,8 @@ class ScreenView(View):
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
             self._count_people()
-        if self._has_chosen:
-            self.open_pane.place_rule()
+        if self._has_chosen or self.open_pane is not self.panes.start:
+            self._open(self.open_pane)  # with what was typed there before the last end
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())
@@ -440,8 +444,14 @@ class ScreenView(View):
     def _here(self) -> Conversation | None:
         return self._typed_in.conversation
 
-    def _show_change(self, before: events.Said, _: Change, _sent: int) -> Steps:
+    def _show_change(self, before: events.Said, _: Change, sent: int) -> Steps:
+        self._note_change(sent, before.id)
         yield from self._read_again(self.panes.pane(before.conversation), before.id)
+
+    def _note_change(self, id_: int, of: int) -> None:
+        self._changed_by_us[id_] = of
+        if len(self._changed_by_us) > EARLY_MAX:
+            self._changed_by_us.pop(next(iter(self._changed_by_us)))
 
     def _read_again(self, pane: Pane, id_: int) -> Steps:
         """Show a line as the history has it now."""
@@ -455,6 +465,7 @@ class ScreenView(View):
         pane = self.panes.pane(line.conversation)
         if not isinstance(line, events.Said):
             if (found := found_for(line, self.known)) is not None:
+                self._note_change(line.id, found.line.id)
                 self._rewrite(pane, found.line)
             return
         if line.visit:
@@ -508,6 +519,11 @@ class ScreenView(View):
         if not event.id:
             return  # the answer to the request says the same
         pane = self.panes.pane(event.conversation)
+        if (changed := self._changed_by_us.get(event.id)) is not None:
+            if event.state in (MessageState.REFUSED, MessageState.EXPIRED):
+                self._show_in(pane, self._lines(event), EntryKind.NOTICE)
+                self._begin(self._read_again(pane, changed), pane)
+            return
         entry = pane.log.by_id(event.id)
         if entry is None:
             self._early[event.id] = event
@@ -684,6 +700,13 @@ class ScreenView(View):
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
+
+    def _show_offered(self, file: FileTransfer) -> None:
+        """Show a file that the user offers as a message of theirs."""
+        pane = self.panes.pane(file.conversation)
+        entry = self._said_by_me(pane, file_shown(file.name, file.size))
+        pane.log.change(entry, id_=file.id, mark=entry.mark)
+        self._settle_early(pane, entry)
 
     def carry_out_next(self) -> Steps:
         """Carry out the oldest line that waits."""

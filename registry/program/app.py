@@ -1,6 +1,7 @@
 """One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.keystore import KeyUnusable
-from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.store.protocol import KeptTable, Loaded, Store
 from chatapp.registry.store.storage import FolderStorage, Found, Storage
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
+
+_log = logging.getLogger(__name__)
 
 _DESCRIPTORS_KEPT = 48
 """Descriptors for listening sockets, the event loop, journals and files being written."""
@@ -198,6 +201,8 @@ class NodeParts(NamedTuple):
     """Its ports if they are taken already and stay so."""
     bus: "EngineBus | None" = None
     """The way to the other nodes."""
+    kept_table: Callable[[], KeptTable | None] = lambda: None
+    """Returns the table as the node knows it, while it still is the edge of another engine."""
 
 
 _USUAL_RULES: Final = RuleSettings()
@@ -233,6 +238,7 @@ class Registry:
         self._listening = node.listening
         self._lets_port_go = node.listening is None
         self._bus = node.bus
+        self._kept_table = node.kept_table
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._storage = node.storage or FolderStorage(
@@ -360,8 +366,12 @@ class Registry:
             await self._admin.close()
         elif self._admin_socket is not None:
             self._admin_socket.close()
-        await driver.stop()
+        table = await driver.stop()
         listening.pause(driver.edge)
+        try:
+            self._storage.keep_table(table)
+        except OSError as error:  # then everybody fetches it anew
+            _log.warning("%s: %s", self.folder, error.strerror or error)
         if self._bus is not None:
             await self._bus.close()
         if self._lets_port_go:
@@ -385,6 +395,8 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
+        if self._bus is not None:
+            loaded = msgspec.structs.replace(loaded, table=self._kept_table())
         self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)

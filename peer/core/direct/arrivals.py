@@ -430,7 +430,7 @@ class Arrivals:
                 for event in acknowledged
                 if not self.passenger.line_acknowledged(contact, event.number, now=now)
             ]
-        is_asked = False
+        is_asked = is_silent = False
         for event in () if kinds <= _FREQUENT else events:
             match event:
                 case GaveUp(number):
@@ -438,13 +438,15 @@ class Arrivals:
                         self._ladder.gave_up(contact, number, now=now)
                 case Unanswered(number, tries):
                     self._ladder.tried_again(contact, number, tries + 1, now=now)
-                    self._look_for(contact, now)
+                    is_silent = True
                 case NumbersRequested():
                     is_asked = True
                 case SyncReported(mark):
                     self._settlement.synced(contact, mark)
                 case NumbersReported(number):
                     self._numbers_reported(contact, number, now)
+        if is_silent:
+            self._look_for(contact, now)
         if arrived:
             malformed = self._receiver.messages_arrived(contact, arrived)
             if malformed:
@@ -497,4 +499,5 @@ class Arrivals:
         after a restart."""
         if self._ctx.status.reach is RegistryReach.UP:
             self._people.fetch(now=now)
+        contact.try_elsewhere()
         self._transport.sessions.doubt(contact.identity, now=now)

@@ -12,8 +12,10 @@ from textual.events import Paste
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, EVERYBODY, NOBODY, person
 from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.api.requests import ReadPage, Request, SayAtDesk
 from chatapp.peer.api.state import PeerState
+from chatapp.peer.core.records import OutgoingChanged
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.sdk.visitor import Visitor
@@ -345,3 +347,28 @@ async def test_what_is_typed_and_not_sent_stands_in_the_other_windows(
             assert first.app.composer.text == "n"
             offer.close()
         await attached.close()
+
+
+async def test_a_change_that_is_refused_is_told_and_undone(village: Village) -> None:  # noqa: F811
+    async with village.peer("bob"), alices_screen(village) as screen:
+        alice = screen.peer
+        await screen.shows("● bob")
+        screen.app.open_conversation(person("bob"))
+        await screen.type("helo")
+        await screen.until(lambda: last_of(screen, "helo").mark is Mark.RECEIVED)
+        await screen.type("/edit hello")
+        await screen.until(lambda: last_of(screen, "hello (edited)").text != "")
+        await screen.until(lambda: last_of(screen, "hello (edited)").mark is Mark.RECEIVED)
+        node, (id_,) = node_of(alice), screen.view._changed_by_us
+        change = await node.storage.read(lambda lines: lines.by_id(id_), by_index=False)
+        assert change is not None
+        refused = OutgoingChanged(change.stream, change.number, MessageState.REFUSED)
+        node.storage.commits.keep((refused,), now=0.0, is_last=True)
+        told = events.MessageChanged(
+            conversation=person("bob"),
+            id=id_,
+            state=MessageState.REFUSED,
+            reason=MessageReason.NOBODY,
+        )
+        node.tell([told])
+        await screen.shows("you  helo", "Message to bob refused: nobody of that")

@@ -38,7 +38,8 @@ class View(NamedTuple):
     text: str
     is_edited: bool
     is_retracted: bool
-    reactions: tuple[tuple[str, tuple[bytes, ...]], ...]
+    reactions: tuple[tuple[str, frozenset[bytes]], ...]
+    """In worlds several people react in one microsecond, and nothing says who of them is first."""
 
 
 class ViewsPromise:
@@ -104,7 +105,7 @@ def _view(line: StoredLine, person: Person) -> View:
         reactions=tuple(
             (
                 emoji,
-                tuple(
+                frozenset(
                     person.identity.public if keys[stream][1] else keys[stream][0][-KEY_SIZE:]
                     for stream in those
                 ),

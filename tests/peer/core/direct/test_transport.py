@@ -17,9 +17,13 @@ from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import Kind, join_frames, unpack_opening
 from chatapp.wire.errors import SealError
-from chatapp.wire.messages.direct import LastOpening, RelayDatagram, encode_frame
+from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.sessions.session import ERASE_AFTER, OldOpening
-from tests.peer.core.cast import Someone
+from tests.peer.core.cast import POLICY, Someone
+from tests.peer.core.core_driver import CoreDriver
+from tests.peer.core.lab import BOB, node
+
+__all__ = ["node"]
 
 ALICE = Someone("alice")
 CROWD = [Someone(f"p{number}") for number in range(HAILED_AT_ONCE + 10)]
@@ -167,3 +171,17 @@ def test_a_dropped_contact_shares_nothing_with_us() -> None:
     assert len(crier.transport.sessions) == 0
     with pytest.raises(SealError):
         crier.transport.open_run([bob.seal(b"\x90")], source=CROWD[0].home, now=crier.now)
+
+
+def test_who_does_not_answer_is_tried_at_both_addresses_in_turn(node: CoreDriver) -> None:
+    """Clause 5.5: a stranger was the first to bring a datagram of bob's, from elsewhere."""
+    node.hears(BOB.session_with(node.alice).seal(join_frames([encode_frame(Typing())])), ELSEWHERE)
+    node.datagrams.clear()
+    node.core.direct.send("bob", "hi", now=node.now)
+    tried: list[Address] = []
+    for _ in range(5):
+        node.turn()
+        tried += [to for _, to in node.datagrams if to in (BOB.home, ELSEWHERE)]
+        node.datagrams.clear()
+        node.pass_time(POLICY.ack_timeout)
+    assert [to for to, _ in itertools.groupby(tried)] == [ELSEWHERE, BOB.home, ELSEWHERE, BOB.home]
