@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import EVERYBODY, person
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, LineEvent, Said

@@ -63,7 +63,6 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "is_seen": False,
                 "reply_to": None,
                 "quote": "",
-                "is_seen": False,
                 "is_edited": False,
                 "is_retracted": False,
                 "is_unknown": False,
