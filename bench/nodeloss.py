@@ -36,6 +36,7 @@ from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 
@@ -76,7 +77,7 @@ class Traveller:
         self.link: socket.socket | None = None
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for the person who looks into rows."""
-        self.version = 0
+        self.version = self.sender_index = self.rows_fetched = 0
         self.is_in = False
         """Whether the link is attached, and the whole table was fetched over it."""
         self._begun: LinkOpening | None = None
@@ -124,7 +125,8 @@ class Traveller:
             link.bind((self.host, 0))
             link.settimeout(1.0)
             link.connect(self.node)
-            first, self._begun = self.registration.open_link(encode(Attach()), now=now)
+            attach = encode(Attach(self.sender_index))
+            first, self._begun = self.registration.open_link(attach, now=now)
             link.sendall(frame(first))
         except OSError:
             link.close()
@@ -158,11 +160,18 @@ class Traveller:
             if self._sealer is None:
                 assert self._begun is not None
                 self._sealer, self._begun = self._begun.answered(whole), None
-                self.fetch()
             elif whole[0] != Kind.GROUP_RELAYED:
                 notice = decode_notice(self._sealer.open(whole))
                 if isinstance(notice, TablePage):
                     self._take(notice)
+                elif isinstance(notice, GroupGranted) and not self.is_in:
+                    self._granted(notice.sender_index)
+
+    def _granted(self, sender_index: int) -> None:
+        if self.sender_index not in (0, sender_index):
+            self.version = 0
+        self.sender_index = sender_index
+        self.fetch()
 
     def _request(self, asked: PeerRequest) -> None:
         if self.link is not None and self._sealer is not None:
@@ -170,6 +179,7 @@ class Traveller:
 
     def _take(self, page: TablePage) -> None:
         self.version = max(self.version, page.version)
+        self.rows_fetched += len(page.rows)
         if self.rows is not None:
             self.rows |= {row.card.identity: row for row in map(decode_row, page.rows)}
         if page.more:
@@ -210,6 +220,13 @@ class Travellers:
                 one.registration.start(table_version=0, now=time.monotonic())
                 self._carry_out(one, time.monotonic())
             self.wait_until(lambda some=some: all(one.is_in for one in some), deadline)  # type: ignore[misc]
+
+    def catch_up(self) -> None:
+        """Let everybody fetch what has changed until now."""
+        for one in self.people:
+            one.is_in = False
+            one.fetch()
+        self.wait_until(lambda: all(one.is_in for one in self.people), time.monotonic() + _PATIENCE)
 
     def wait_until(self, holds: Callable[[], bool], deadline: float) -> None:
         """Serve everybody until something holds. Raises Failed after the deadline."""
@@ -308,16 +325,22 @@ class _Loss:
         self._medians: list[float] = []
         self._whole: list[float] = []
         self._cost: list[float] = []
+        self._rows: list[float] = []
 
     def kill(self, process: RegistryProcess, left: Sequence[Process], people: Travellers) -> None:
         """Kill a node, and wait until everybody is elsewhere."""
+        people.catch_up()
         began, before = time.monotonic(), sum(one.cpu() for one in left)
+        fetched = [one.rows_fetched for one in people.people]
         os.kill(process.pid, signal.SIGKILL)
         took = people.returned(Address(*process.servers[0]), began)
         self.slowest.append(max(took))
         self._medians.append(middle(took))
         self._cost.append((sum(one.cpu() for one in left) - before) / len(took) * 1e3)
         self._whole.append(people.whole_table(began))
+        self._rows.append(
+            max(one.rows_fetched - was for one, was in zip(people.people, fetched, strict=True))
+        )
 
     def figure(self, plan: Plan) -> Figure:
         """Return the figure, and record others beside the table."""
@@ -327,6 +350,7 @@ class _Loss:
                 "half have links after s": middle(self._medians),
                 "table shows everybody after s": middle(self._whole),
                 "ms of CPU at the other nodes for each": middle(self._cost),
+                "rows fetched by one": middle(self._rows),
             },
         )
         return Figure(

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from chatapp import ChatAppError, Conversation, ConversationKind, NotOpen, Peer, Receipt, events
+from chatapp.peer.api.conversations import addresses
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
@@ -108,6 +109,11 @@ class Message:
         """The room in which it was said; None outside of rooms."""
         conversation = self.line.conversation
         return conversation.name if conversation.is_room else None
+
+    @property
+    def is_addressed(self) -> bool:
+        """Whether it is to the bot alone, or has `@` and the bot's name in it."""
+        return self.line.conversation.is_person or addresses(self.text, self.peer.name)
 
     async def answer(self, text: str) -> Receipt | None:
         """Say this where the message came from: to its author, in the room, or to everybody.
@@ -313,13 +319,13 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        if isinstance(line, events.Said):
+                        if isinstance(line, events.Said) and line.file is None:
                             await self._take(line, is_old=is_start)
                         else:
                             self._peer.events_shown([line])
-                case events.Said(visit=0):
+                case events.Said(visit=0, file=None):
                     await self._take(event, is_old=is_start and event.is_late)
-                case events.Edited() | events.Retracted() | events.Reacted():
+                case events.Line(visit=0):
                     self._peer.events_shown([event])
                 case (
                     events.NameUnavailable()

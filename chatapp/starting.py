@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from chatapp.options import DEFAULT_LOG_LEVEL, PeerOptions, RegistryOptions, VisitorOptions
 from chatapp.preferences import Face, Preferences, preferences_in
 from chatapp.questions import ServerChoice, ask_another_name, ask_server, is_terminal, look_around
+from chatapp.system import load_without
 from chatapp.validation import (
     Misuse,
     ServerWords,
@@ -177,6 +178,7 @@ def talk(
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
         slow_link=options.slow or prefers.slow,
+        downloads=folder_from(options.downloads, "--downloads"),
         gives_marks=options.seen or prefers.seen,
     )
     if is_daemon:
@@ -256,13 +258,7 @@ def remembered_server(
 def _load_asyncio() -> None:
     """Load asyncio without ssl, which nothing here uses, and whose loading takes 3 % of a start.
     asyncio allows for Pythons that are built without it."""
-    if "asyncio" in sys.modules or "ssl" in sys.modules:
-        return
-    sys.modules["ssl"] = None  # type: ignore[assignment]
-    try:
-        import asyncio  # noqa: F401
-    finally:
-        del sys.modules["ssl"]  # code that needs ssl can still import it
+    load_without("asyncio", "ssl")
 
 
 def open_closed_streams() -> None:

@@ -1,6 +1,7 @@
 """What ChatApp needs of the operating system, and of the packages beside it."""
 
 import contextlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,18 @@ def unsupported() -> str | None:
         "this system is not supported: ChatApp runs on Linux, macOS and other POSIX systems "
         f"(missing here: {', '.join(missing)})"
     )
+
+
+def load_without(module: str, absent: str) -> None:
+    """Load a module as if another one, which it can do without, were not here. Code that needs that
+    one can still import it."""
+    if module in sys.modules or absent in sys.modules:
+        return
+    sys.modules[absent] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module(module)
+    finally:
+        del sys.modules[absent]
 
 
 @contextlib.contextmanager

@@ -134,4 +134,48 @@ async def full_desk(stage: Stage, home: Path) -> Pictures:
         return pictures
 
 
-FULL_SCENES: Final = {"full": full, "full-desk": full_desk}
+async def full_changes(stage: Stage, home: Path) -> Pictures:
+    """Two people answer, change and react, and see what the other one has read."""
+    await stage.registry()
+    async with (
+        seat("alice", stage, home, "--full", "--seen", **COLOURS) as alice,
+        seat("bob", stage, home.with_name("bob"), "--seen", **COLOURS) as bob,
+    ):
+        await alice.resizes(100, 30)
+        await alice.sees("● bob")
+        alice.types("/query bob\r")
+        await alice.sees("Write to bob")
+        alice.types("Lunch at noon?\r")
+        await bob.sees("at noon?")
+        bob.types("/query alice\r")
+        await bob.sees("Talking to alice")
+        bob.types("/reply Make it half past, the run takes until then\r")
+        await alice.sees("half past")
+        bob.types("/edit Make it half past twelve, the run takes until then\r")
+        await alice.sees("(edited)")
+        alice.types("/react ❤\r")
+        await bob.sees("alice: ❤")
+        alice.types("I have a table by the window\r")
+        await bob.sees("by the window")
+        bob.types("/react ☕\r")
+        await alice.sees("☕ 1")
+        bob.types("And tell erin\r")
+        await alice.sees("tell erin")
+        bob.types("/retract\r")
+        await alice.sees("taken back")
+        alice.types("Shall I bring the notebook?\r")
+        await bob.sees("notebook?")
+        await alice.rests()
+        pictures: Pictures = {}
+        for columns, rows in ((100, 30), (40, 12)):
+            await alice.resizes(columns, rows)
+            pictures[f"full-changes-{columns}x{rows}"] = Picture(alice.still(), NIGHT)
+            alice.types(CTRL_T)
+            await alice.rests()
+            pictures[f"full-changes-{columns}x{rows}-light"] = Picture(alice.still(), DAY)
+            alice.types(CTRL_T)
+            await alice.rests()
+        return pictures
+
+
+FULL_SCENES: Final = {"full": full, "full-desk": full_desk, "full-changes": full_changes}

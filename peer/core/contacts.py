@@ -296,8 +296,7 @@ class Contacts:
             self._by_name.setdefault(key, contact)
 
     def forget_sender_indices(self) -> None:
-        """Forget all sender indices: the registry was started again, so the links to which they
-        belonged are over."""
+        """Forget all sender indices: those that our registry gives from now on may be others'."""
         for contact in self._by_sender_index.values():
             contact.row = msgspec.structs.replace(contact.row, sender_index=0)
         self._by_sender_index.clear()

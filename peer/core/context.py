@@ -255,6 +255,12 @@ class RegistryChange(enum.Enum):
     LINK_LOST = "the link is gone: what was asked stays unanswered, and what it granted is void"
     CLOCK_KNOWN = "it is letting us in, and the status has its clock"
     RESTARTED = "it was started again since it last let us in"
+    GRANTED = (
+        "it has given us a sender index on this link, so it goes on with its table if we had one"
+    )
+    GRANTED_ANEW = (
+        "the same, but another index than we had: it does not know what it told us before"
+    )
     RESTORED = "it was restored from a backup: its table is older than ours"
     LET_IN = "we are registered"
     CARD_RENEWED = "our card is newer, and openings of sessions have higher numbers"

@@ -335,9 +335,10 @@ class PeerCore(NodeCore):
         self._fetch_missing(now)
 
     def _fetch_missing(self, now: float) -> None:
-        """Ask for rows if the registry has newer ones."""
+        """Ask for rows if the registry has newer ones. Those of a new link are asked for once it
+        has granted us something."""
         registry = self.registry
-        if registry.link.is_up and registry.session.known_version > self.roster.table.version:
+        if registry.link.is_granted and registry.session.known_version > self.roster.table.version:
             self.roster.fetch(now=now)
 
     def receive_frames(self, frames: Sequence[bytes], *, now: float) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api.conversations import EVERYBODY, ConversationKind
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import Said, Target
 from chatapp.peer.api.trace import TraceStep, readable, unpacked
 from chatapp.peer.history.opening import file_leftovers, open_read_only
 from chatapp.peer.history.query import MessageQueries, StoredLine, shown
 from chatapp.peer.node.starts import folder_of
+from chatapp.peer.words.changes import NOTHING_KNOWN, text_of
 from chatapp.peer.words.formatting import doubted, shown_time
 from chatapp.wire.text import sanitize
 
@@ -61,11 +62,11 @@ def _in_txt(_: StoredLine, line: Said, me: str) -> str:
         who += f" (in {sanitize(what.name)})"
     else:
         who += f"{doubted(line.doubt)} to {sanitize(what.name if line.is_ours else me)}"
-    return f"{shown_time(line.at)} {who}: {sanitize(line.text)}"
+    return f"{shown_time(line.at)} {who}: {text_of(line, NOTHING_KNOWN)}"
 
 
 def _in_jsonl(stored: StoredLine, line: Said, me: str) -> str:
-    what = line.conversation
+    what, answered = line.conversation, line.reply_to
     said = {
         "id": stored.id,
         "at": line.at,
@@ -82,8 +83,19 @@ def _in_jsonl(stored: StoredLine, line: Said, me: str) -> str:
             _fields(step) for step in readable(unpacked(stored.trace, stored.at_ms), stored.at_ms)
         ],
         "text": line.text,
+        "reply_to": None if answered is None else _target(answered),
+        "edited": line.is_edited,
+        "taken_back": line.is_retracted,
+        "seen": line.is_seen,
+        "reactions": [
+            {"emoji": one.emoji, "count": one.count, "names": one.names} for one in line.reactions
+        ],
     }
     return json.dumps(said, ensure_ascii=False)
+
+
+def _target(target: Target) -> dict[str, object]:
+    return {"number": target.number, "identity": target.identity.hex() or None}
 
 
 def _fields(step: TraceStep) -> dict[str, object]:

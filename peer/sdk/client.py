@@ -21,6 +21,7 @@ from chatapp.peer.api.conversations import EVERYBODY, Conversation, Conversation
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, LineEvent, Said
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
@@ -31,6 +32,7 @@ from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
+from chatapp.peer.sdk.transfer import Transfer
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -78,49 +80,48 @@ class OperatorDesk:
     request with a time is for the visitor whom the operator saw on the screen then. Where that is
     not clear, the request is held back, and HeldBack says so."""
 
-    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
-        """`open_node` raises NotOpen while there is none."""
-        self._open_node: Final = open_node
+    def __init__(self, peer: "Peer") -> None:
+        self._peer: Final = peer
 
     @property
     def client(self) -> str | None:
         """The name of the visitor whom we serve."""
-        return self._open_node().state.desk.client
+        return self._peer.node.state.desk.client
 
     @property
     def visit(self) -> int:
         """The number of the visit of the visitor whom we serve; 0 for nobody."""
-        return self._open_node().state.desk.visit
+        return self._peer.node.state.desk.visit
 
     @property
     def is_operator(self) -> bool:
         """Whether the registry counts us among its operators."""
-        return self._open_node().state.desk.is_operator
+        return self._peer.node.state.desk.is_operator
 
     @property
     def is_on_duty(self) -> bool:
         """Whether visitors may be given to us."""
-        return self._open_node().state.desk.is_on_duty
+        return self._peer.node.state.desk.is_on_duty
 
     @property
     def waiting(self) -> int:
         """How many wait in our queue, while we are on duty."""
-        return self._open_node().state.desk.waiting
+        return self._peer.node.state.desk.waiting
 
     @property
     def answers(self) -> Mapping[str, str]:
         """The ready answers of the desk, by their short word."""
-        return self._open_node().state.desk.answers
+        return self._peer.node.state.desk.answers
 
     async def talk(self) -> DeskTalk | None:
         """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000
         lines; None for nobody."""
-        return (await self._open_node().request(requests.ReadTalk())).talk
+        return (await self._peer.node.request(requests.ReadTalk())).talk
 
     async def takes_lines(self, *, entered_at: float) -> bool:
         """Whether text typed at this time (by the clock of the event loop) is for a visitor, even
         one who has just left."""
-        return await self._open_node().request(requests.IsLineForDesk(entered_at=entered_at))
+        return await self._peer.node.request(requests.IsLineForDesk(entered_at=entered_at))
 
     def say(
         self,
@@ -137,7 +138,7 @@ class OperatorDesk:
         UnicodeEncodeError."""
         line = line_id() if line is None else line
         at = get_running_loop().time() if entered_at is None else entered_at
-        self._open_node().post(
+        self._peer.node.post(
             requests.SayAtDesk(text=text, line=line, visit=visit, entered_at=at, is_maybe=is_maybe)
         )
         return line
@@ -158,7 +159,7 @@ class OperatorDesk:
         answered by NothingSaid, once. `is_quiet`: the answer to a ShowRoom, ShowFigures or ShowPast
         is for this program alone; other programs of the peer do not show it."""
         at = get_running_loop().time() if entered_at is None else entered_at
-        self._open_node().post(
+        self._peer.node.post(
             requests.AskDesk(
                 request=request,
                 visit=visit,
@@ -171,56 +172,55 @@ class OperatorDesk:
     async def answered(self) -> None:
         """Wait until every request is answered, and the events that follow from it have been
         told."""
-        await self._open_node().request(Wait(until=Moment.DESK_ANSWERED))
+        await self._peer.node.request(Wait(until=Moment.DESK_ANSWERED))
 
     async def said(self) -> None:
         """Wait until our lines to the visitor are under way: a request to end the session would
         overtake them."""
-        await self._open_node().request(Wait(until=Moment.DESK_SAID))
+        await self._peer.node.request(Wait(until=Moment.DESK_SAID))
 
 
 class PeerTrust:
     """Keys and whom to ignore: what the user decides about others. Every method raises NotOpen. A
     name that nobody bears here is answered with `NobodyKnown`."""
 
-    def __init__(self, open_node: Callable[[], OpenedNode]) -> None:
-        """`open_node` raises NotOpen while there is none."""
-        self._open_node: Final = open_node
+    def __init__(self, peer: "Peer") -> None:
+        self._peer: Final = peer
 
     async def number(self, name: str) -> events.SafetyNumber | events.NobodyKnown:
         """Return the 60 digits to compare with theirs, side by side or over another medium."""
-        return await self._open_node().request(requests.ShowSafetyNumber(name=name))
+        return await self._peer.node.request(requests.ShowSafetyNumber(name=name))
 
     async def accept(
         self, name: str, digits: str | None
     ) -> events.Trusted | events.NotTrusted | events.NobodyKnown:
         """Trust the key of this name, if it is still the one whose safety number has these 60
         digits. What was on its way to the earlier key is sent to this one."""
-        return await self._open_node().request(requests.AcceptKey(name=name, digits=digits))
+        return await self._peer.node.request(requests.AcceptKey(name=name, digits=digits))
 
     async def registry_key(self) -> events.RegistryKey:
         """Return the fingerprint of the registry's key, and of one that answers in its place."""
-        return await self._open_node().request(requests.ShowRegistryKey())
+        return await self._peer.node.request(requests.ShowRegistryKey())
 
     async def accept_registry(self, digits: str | None) -> events.Trusted | events.NotTrusted:
         """Trust the registry whose key has this fingerprint: the one that we know, or one that
         answers in its place."""
-        return await self._open_node().request(requests.AcceptRegistryKey(digits=digits))
+        return await self._peer.node.request(requests.AcceptRegistryKey(digits=digits))
 
     async def ignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """Show none of their messages from now on. They are acknowledged and stored as before."""
-        return await self._open_node().request(requests.Ignore(name=name))
+        return await self._peer.node.request(requests.Ignore(name=name))
 
     async def unignore(self, name: str) -> events.Ignored | events.NobodyKnown:
         """Show their messages again."""
-        return await self._open_node().request(requests.Unignore(name=name))
+        return await self._peer.node.request(requests.Unignore(name=name))
 
     async def mute(
         self, conversation: Conversation, seconds: int | None = None
     ) -> events.Muted | events.NobodyKnown | events.NotInRoom:
         """Have a conversation ring no more in the user's windows, but in a room for lines with `@`
         and our name in them. `seconds`: for how long; None: for good; 0: have it ring again."""
-        return await self._open_node().request(
+        return await self._peer.node.request(
             requests.Mute(conversation=conversation, seconds=seconds)
         )
 
@@ -241,6 +241,7 @@ class Peer:
         registry_key: str | None = None,
         announced_key: str | None = None,
         slow_link: bool = False,
+        downloads: Path | None = None,
         gives_marks: bool = False,
         machine: Machine = THIS_MACHINE,
     ) -> None:
@@ -251,8 +252,9 @@ class Peer:
         `registry_key`: the fingerprint that the registry's key must have. `announced_key`: the one
         that a stranger has announced for it, which must be proved at a first contact; it replaces
         no known key. `slow_link`: spare the link to the registry, whatever is measured.
-        `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`: where the
-        peer runs.
+        `downloads`: where to put files that others give us, by default where the platform puts
+        such. `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`:
+        where the peer runs.
 
         Raises
         ------
@@ -267,6 +269,7 @@ class Peer:
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
             slow_link=slow_link,
+            downloads=downloads,
             gives_marks=gives_marks,
         )
         opening = _LocalOpening(
@@ -294,11 +297,11 @@ class Peer:
         """The open node; None while the peer is closed."""
         self._feed: EventFeed[Event] | None = None
         """The events of the present opening, else of the last one."""
-        self.desk = OperatorDesk(self._open_node)
+        self.desk = OperatorDesk(self)
         """What an operator of the help desk asks for."""
-        self.trust = PeerTrust(self._open_node)
+        self.trust = PeerTrust(self)
         """Keys, and whom to ignore."""
-        self.past = Past(self._open_node)
+        self.past = Past(self)
         """What was said."""
 
     @classmethod
@@ -329,19 +332,16 @@ class Peer:
         where = server_name(*self.server) if self._node or self._servers else "this machine"
         return f"<Peer {self.name!r} at {where}: {self.state.name}>"
 
-    def _open_node(self) -> OpenedNode:
+    @property
+    def node(self) -> OpenedNode:
+        """The open node, which carries requests out: what faces stand on. Raises NotOpen."""
         if self._node is None:
             raise NotOpen
         return self._node
 
     @property
-    def node(self) -> OpenedNode:
-        """The open node, which carries requests out: what faces stand on. Raises NotOpen."""
-        return self._open_node()
-
-    @property
     def _state(self) -> State:
-        return self._open_node().state
+        return self.node.state
 
     @property
     def name(self) -> PeerName:
@@ -428,7 +428,7 @@ class Peer:
         """Wait until all that the registry had for us is here and we are in the rooms that we asked
         for, or until the registry is known not to answer. After that, a registry that is being
         looked for again delays nobody. Raises NotOpen, NameTaken, NotAdmitted, OtherRegistry."""
-        await self._open_node().request(Wait(until=Moment.READY))
+        await self.node.request(Wait(until=Moment.READY))
 
     async def close(self, *, within: float = 1.0) -> None:
         """Leave, waiting at most `within` seconds for the registry's answer, and let go of
@@ -448,43 +448,70 @@ class Peer:
         registry says so; while it is away, the message is kept. Raises TextTooLong,
         UnicodeEncodeError, NotOpen."""
         conversation = Conversation(ConversationKind.PERSON, to)
-        return await self._open_node().send(Send(conversation=conversation, text=text))
+        return await self.node.send(Send(conversation=conversation, text=text))
 
     async def reply(self, line: Said, text: str) -> Receipt:
         """Answer a line, where it was said. Raises as `send`, and ChangeRefused, sqlite3.Error."""
         answer = Send(conversation=line.conversation, text=text, reply_to=line.id)
-        return await self._open_node().send(answer)
+        return await self.node.send(answer)
 
     async def edit(self, line: Said | Receipt, text: str) -> Receipt:
         """Change the text of a line of ours, for everybody who has it. Raises as `reply`."""
-        return await self._open_node().send(Edit(id=line.id, text=text))
+        return await self.node.send(Edit(id=line.id, text=text))
 
     async def retract(self, line: Said | Receipt) -> Receipt:
         """Take a line of ours back, for everybody who has it. Raises as `reply`."""
-        return await self._open_node().send(Retract(id=line.id))
+        return await self.node.send(Retract(id=line.id))
 
     async def cancel(self, line: Said | Receipt) -> Receipt:
         """Take a line of ours back that is not settled yet: it is never sent if nobody else can
         have it, else as `retract` does. Raises ChangeRefused, NotOpen, sqlite3.Error."""
-        return await self._open_node().send(requests.Cancel(id=line.id))
+        return await self.node.send(requests.Cancel(id=line.id))
 
     async def react(self, line: Said | Receipt, emoji: str, *, is_on: bool = True) -> Receipt:
         """Put an emoji to a line, or take it away again. Raises as `reply`."""
-        return await self._open_node().send(React(id=line.id, emoji=emoji, is_on=is_on))
+        return await self.node.send(React(id=line.id, emoji=emoji, is_on=is_on))
+
+    # --- files
+
+    async def send_file(self, to: str, path: str | Path) -> Transfer:
+        """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
+        FileRefused, sqlite3.Error, NotOpen."""
+        conversation = Conversation(ConversationKind.PERSON, to)
+        offer = requests.OfferFile(conversation=conversation, path=str(path))
+        receipt = await self._open_node().send(offer)
+        return Transfer(self._open_node(), receipt.id, receipt)
+
+    async def accept_file(self, line: Said | FileTransfer, path: str | Path = "") -> Transfer:
+        """Fetch a file that is offered, or go on with one. `path`: what to call it, or the folder
+        where to put it. Raises FileRefused, sqlite3.Error, NotOpen."""
+        node = self._open_node()
+        await node.request(requests.AcceptFile(id=line.id, path=str(path)))
+        return Transfer(node, line.id)
+
+    async def refuse_file(self, line: Said | FileTransfer) -> FileTransfer:
+        """Say that we do not want a file, and remove what of it is here. Raises FileRefused,
+        sqlite3.Error, NotOpen."""
+        return await self._open_node().request(requests.RefuseFile(id=line.id))
+
+    async def files(self) -> tuple[FileTransfer, ...]:
+        """Return the files that we offer and that are offered to us, the oldest first. Raises
+        NotOpen."""
+        return await self._open_node().request(requests.ListFiles())
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:
         it is sent at most every 3 seconds, only to a person with whom we share a session, and
         nothing is stored. Raises NotOpen."""
-        self._open_node().post(requests.TellTyping(to=to))
+        self.node.post(requests.TellTyping(to=to))
 
     async def send_all(self, text: str) -> Receipt:
         """Send a line to the channel. Raises TextTooLong, UnicodeEncodeError, NotOpen."""
-        return await self._open_node().send(Send(conversation=EVERYBODY, text=text))
+        return await self.node.send(Send(conversation=EVERYBODY, text=text))
 
     async def say(self, room: str, text: str) -> Receipt:
         """Send a line to a room where we are; any other room refuses it. Raises as `send_all`."""
-        return await self._open_node().send(Send(conversation=in_room(room), text=text))
+        return await self.node.send(Send(conversation=in_room(room), text=text))
 
     async def set_status(
         self, status: str | None = None, *, away: str | None = None
@@ -492,11 +519,11 @@ class Peer:
         """Say something of ourselves, which others read in `people`, and whether we are away though
         our program runs. At most 80 characters each; more are cut. `status`: None leaves it as it
         is, an empty one ends it. `away`: why we do not answer; None: we do."""
-        return await self._open_node().request(requests.SetStatus(status=status, away=away))
+        return await self.node.request(requests.SetStatus(status=status, away=away))
 
     async def settled(self) -> None:
         """Wait until every message of ours is delivered, saved, kept or refused. Raises NotOpen."""
-        await self._open_node().request(Wait(until=Moment.SETTLED))
+        await self.node.request(Wait(until=Moment.SETTLED))
 
     @property
     def is_sending(self) -> bool:
@@ -516,7 +543,7 @@ class Peer:
     @property
     def muted(self) -> tuple[Conversation, ...]:
         """The conversations that do not ring."""
-        return self._open_node().state.muted
+        return self.node.state.muted
 
     @property
     def rooms(self) -> tuple[RoomState, ...]:
@@ -527,36 +554,36 @@ class Peer:
     def enter_room(self, room: str) -> None:
         """Ask to be in this room too; `EnteredRoom` or `RoomEntryDenied` follows. Raises
         NotOpen."""
-        self._open_node().post(requests.EnterRoom(room=room))
+        self.node.post(requests.EnterRoom(room=room))
 
     def leave_room(self, room: str) -> None:
         """Leave this room; `LeftRoom` follows, or `NotInRoom`. Raises NotOpen."""
-        self._open_node().post(requests.LeaveRoom(room=room))
+        self.node.post(requests.LeaveRoom(room=room))
 
     def set_topic(self, room: str, text: str) -> None:
         """Set the topic of a room where we are; an empty text clears it. `TopicKnown` follows, or
         `TopicNotSet`, or `NotInRoom`. Raises NotOpen."""
-        self._open_node().post(requests.SetTopic(room=room, text=text))
+        self.node.post(requests.SetTopic(room=room, text=text))
 
     def show_topic(self, room: str) -> None:
         """Have the topic of a room where we are told; `TopicKnown` follows, or `TopicUnknown`, or
         `NotInRoom`. Raises NotOpen."""
-        self._open_node().post(requests.ShowTopic(room=room))
+        self.node.post(requests.ShowTopic(room=room))
 
     async def rooms_settled(self) -> None:
         """Wait until it is known and told in which rooms we are: the registry has answered, or is
         not waited for any more. Raises NotOpen."""
-        await self._open_node().request(Wait(until=Moment.IN_ROOM))
+        await self.node.request(Wait(until=Moment.IN_ROOM))
 
     def show_rooms(self) -> None:
         """Ask which rooms there are; `RoomsKnown` follows, at the latest when the registry is found
         or known to be away. Raises NotOpen."""
-        self._open_node().post(requests.ShowRooms())
+        self.node.post(requests.ShowRooms())
 
     async def list_rooms(self) -> tuple[events.Room, ...]:
         """Return the rooms that somebody is in, by name. Waits while the registry is being looked
         for. Raises NotOpen, and NotAnswered when the registry is away or silent."""
-        return await self._open_node().request(requests.ListRooms())
+        return await self.node.request(requests.ListRooms())
 
     def members(self, room: str) -> tuple[events.Person, ...]:
         """Return everybody in a room where we are, ourselves included, by name; nobody for another
@@ -568,33 +595,33 @@ class Peer:
 
     def people(self) -> tuple[events.Person, ...]:
         """Return everybody in the table, by name. Raises NotOpen."""
-        return self._open_node().people()
+        return self.node.people()
 
     def rename(self, new: str) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises
         NotOpen."""
-        self._open_node().post(requests.Rename(new=new))
+        self.node.post(requests.Rename(new=new))
 
     def release(self) -> None:
         """Give up our name, so that anybody may take it; our mail at the registry is deleted.
         `NameReleased` follows, and we are offline then, or `ReleaseFailed`. Raises NotOpen."""
-        self._open_node().post(requests.ReleaseName())
+        self.node.post(requests.ReleaseName())
 
     async def released(self) -> None:
         """Wait until an event has told what came of `release`. Raises NotOpen."""
-        await self._open_node().request(Wait(until=Moment.RELEASED))
+        await self.node.request(Wait(until=Moment.RELEASED))
 
     def leave(self) -> None:
         """Go offline but stay open; `SignedOff` or `LeaveUnanswered` follows. Raises NotOpen."""
-        self._open_node().post(requests.Leave())
+        self.node.post(requests.Leave())
 
     async def left(self) -> None:
         """Wait until an event has told whether the registry answered our leave. Raises NotOpen."""
-        await self._open_node().request(Wait(until=Moment.LEFT))
+        await self.node.request(Wait(until=Moment.LEFT))
 
     def come_back(self) -> None:
         """Register again after `leave`. Raises NotOpen."""
-        self._open_node().post(requests.ComeBack())
+        self.node.post(requests.ComeBack())
 
     @property
     def state(self) -> PeerState:
@@ -604,7 +631,7 @@ class Peer:
     async def examine(self, name: str | None = None) -> list[Finding]:
         """Find out what keeps us from the registry, or from the person of this name: takes up to 3
         seconds. Raises NotOpen."""
-        findings = await self._open_node().request(requests.Examine(name=name))
+        findings = await self.node.request(requests.Examine(name=name))
         return list(findings)
 
     @property
@@ -655,14 +682,14 @@ class Peer:
         """Call `listener` with events when they happen, before any reader gets them, until the peer
         is closed or the function that this returns is called. What a listener gets does not count
         as shown, and it delays nobody: it must return at once. Raises NotOpen."""
-        return self._open_node().listen(listener)
+        return self.node.listen(listener)
 
     async def unshown(self, after: int = 0, limit: int = 100) -> list[LineEvent]:
         """Return the first `limit` lines to us with higher ids than `after` that were not shown
         yet, as `events_shown` tells. At an opening they are told by an event; whoever comes to a
         peer that is open finds them here. Raises NotOpen, sqlite3.Error."""
         asked = requests.ListUnshown(after=after, limit=limit)
-        return list((await self._open_node().request(asked)).lines)
+        return list((await self.node.request(asked)).lines)
 
     def _any_feed(self) -> EventFeed[Event]:
         if self._feed is None:

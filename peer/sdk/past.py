@@ -1,7 +1,6 @@
 """The past of a peer: pages of its history, searches, conversations, and how a line was
 delivered."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import requests
@@ -11,7 +10,7 @@ from chatapp.peer.api.past import ConversationState, DeliveryTrace, FoundLine
 from chatapp.peer.api.requests import PAGE
 
 if TYPE_CHECKING:
-    from chatapp.peer.sdk.client import OpenedNode
+    from chatapp.peer.sdk.client import Peer
 
 
 class Past:
@@ -19,9 +18,8 @@ class Past:
     people whom we ignore are left out. Every method raises NotOpen, and sqlite3.Error when the
     history cannot be read."""
 
-    def __init__(self, open_node: Callable[[], "OpenedNode"]) -> None:
-        """`open_node` raises NotOpen while there is none."""
-        self._open_node: Final = open_node
+    def __init__(self, peer: "Peer") -> None:
+        self._peer: Final = peer
 
     async def page(
         self,
@@ -43,14 +41,14 @@ class Past:
             limit=limit,
             only_shown=only_shown,
         )
-        return list((await self._open_node().request(asked)).lines)
+        return list((await self._peer.node.request(asked)).lines)
 
     async def around(self, id_: int, *, limit: int = PAGE) -> list[Said]:
         """Return lines of the same conversation around the one with this id, which is among them:
         half of them older, half newer, oldest first. Empty when there is no such line. Of long
         lines of a peer that another program runs, fewer."""
         asked = requests.ReadAround(id=id_, limit=limit)
-        return list((await self._open_node().request(asked)).lines)
+        return list((await self._peer.node.request(asked)).lines)
 
     async def search(
         self,
@@ -67,25 +65,25 @@ class Past:
         asked = requests.SearchPast(
             words=words, conversation=conversation, before=before, limit=limit
         )
-        return list((await self._open_node().request(asked)).lines)
+        return list((await self._peer.node.request(asked)).lines)
 
     async def why(self, id_: int | None = None) -> DeliveryTrace | None:
         """Return how the line with this id was delivered; without an id, our own newest line. None
         if there is no such line."""
-        return await self._open_node().request(requests.ExplainDelivery(id=id_))
+        return await self._peer.node.request(requests.ExplainDelivery(id=id_))
 
     async def find(self, target: Target, conversation: Conversation) -> FoundLine | None:
         """Return the line that an event such as `Edited` names, as it is now, with its versions;
         None if it is not here."""
         wanted = requests.LineName(conversation=conversation, target=target)
-        answer = await self._open_node().request(requests.FindLines(wanted=(wanted,)))
+        answer = await self._peer.node.request(requests.FindLines(wanted=(wanted,)))
         return answer.lines[0]
 
     async def conversations(self) -> list[ConversationState]:
         """Return every conversation in which something was said, the one with the newest line
         first: those with people, and those with the groups of our registry. On duty, the help desk
         is the first."""
-        answer = await self._open_node().request(requests.ListConversations())
+        answer = await self._peer.node.request(requests.ListConversations())
         return list(answer.conversations)
 
     async def mark_read(self, conversation: Conversation, id_: int) -> None:
@@ -93,4 +91,4 @@ class Past:
         newest line if the id is higher, and `ConversationRead` follows. It is kept over restarts;
         what was read once stays so. Nothing happens for a conversation in which nothing was
         said."""
-        await self._open_node().request(requests.MarkRead(conversation=conversation, id=id_))
+        await self._peer.node.request(requests.MarkRead(conversation=conversation, id=id_))

@@ -93,7 +93,6 @@ _NO_MESSAGE: Final = 10037
 _NO_STREAM: Final = 10059
 _DISABLED: Final = frozenset({10039, 10076})
 _FULL: Final = frozenset({10023, 10047, 10077})
-_ONLY_CLUSTERED: Final = 10074
 _TEMPORARY: Final = frozenset({10008, 10009, 10158})
 _DENIED: Final = 503
 _PERMISSIONS: Final = "permissions violation"

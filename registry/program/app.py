@@ -36,7 +36,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.keystore import KeyUnusable
-from chatapp.registry.store.protocol import Loaded, Store
+from chatapp.registry.store.protocol import KeptTable, Loaded, Store
 from chatapp.registry.store.storage import FolderStorage, Found, Storage
 from chatapp.registry.telemetry.figures import FIGURES, Snapshot
 from chatapp.wire.address import Address
@@ -198,6 +198,8 @@ class NodeParts(NamedTuple):
     """Its ports if they are taken already and stay so."""
     bus: "EngineBus | None" = None
     """The way to the other nodes."""
+    kept_table: Callable[[], KeptTable | None] = lambda: None
+    """Returns the table as the node knows it, while it still is the edge of another engine."""
 
 
 _USUAL_RULES: Final = RuleSettings()
@@ -233,6 +235,7 @@ class Registry:
         self._listening = node.listening
         self._lets_port_go = node.listening is None
         self._bus = node.bus
+        self._kept_table = node.kept_table
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._storage = node.storage or FolderStorage(
@@ -385,6 +388,7 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
+        loaded = msgspec.structs.replace(loaded, table=self._kept_table())
         self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)

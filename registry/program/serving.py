@@ -32,6 +32,7 @@ from chatapp.registry.rules.admin_requests import (
 )
 from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, FIGURES, Snapshot
 from chatapp.wire.aio.machine import THIS_MACHINE
 from chatapp.wire.identity import fingerprint
@@ -217,6 +218,10 @@ class NodeEdge:
         """The public key of the registry, None while the engine is not found."""
         identity = self._core.identity
         return None if identity is None else identity.public
+
+    def kept_table(self) -> KeptTable | None:
+        """Return the table as this node knows it, for an engine that goes on with it."""
+        return self._core.kept_table()
 
     def _receive(self, data: bytes) -> None:
         self._driver.call_guarded(self._core.receive_bus, data)

@@ -81,7 +81,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     SetTopic,
 )
-from chatapp.wire.messages.table import FetchTable, SetStatus
+from chatapp.wire.messages.table import FetchTable, SetStatus, run_of
 
 _PROBE: Final = Probe()
 
@@ -99,11 +99,11 @@ class LinkLifecycle:
         self._rooms = parts.rooms
         self._desk = parts.desk
 
-    def attach(self, caller: Caller, *, now: float) -> list[Effect]:
+    def attach(self, request: Attach, caller: Caller, *, now: float) -> list[Effect]:
         """Attach a member's link: keys and mail follow."""
         if caller.link is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        replaced = self._presence.attach(caller, caller.link, now=now)
+        replaced = self._presence.attach(caller, caller.link, request.sender_index, now=now)
         if replaced is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         effects: list[Effect] = []
@@ -345,6 +345,9 @@ class Hub:
             loaded, self.directory, context.clock, context.policy, now=now
         )
         """How many names on the disk have cards of an unknown shape."""
+        # After a backup was restored the table may be of a run that the backup does not know.
+        if loaded.table is not None and run_of(loaded.table.version) <= self._last_epoch:
+            self._presence.recall(loaded.table, first=self._first_version, now=now)
         self._rules = RuleTable()
         self._fill_table()
         self._first = self._load(loaded, wall=context.clock.seconds(now), now=now)
@@ -359,8 +362,9 @@ class Hub:
     ) -> Parts:
         """Make the parts, of which each knows those before it."""
         stored_channel = loaded.groups.get(CHANNEL)
-        last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
-        epoch = first_epoch(last=last_epoch, wall=context.clock.seconds(now))
+        self._last_epoch = max(stored_channel.keys if stored_channel is not None else (), default=0)
+        """The channel's on the disk: no run before this one is named by a later one."""
+        epoch = first_epoch(last=self._last_epoch, wall=context.clock.seconds(now))
         version, position = (
             first_number(epoch=epoch, chance=context.rng.randbytes(4)) for _ in range(2)
         )
@@ -485,10 +489,10 @@ class Hub:
             effects += self._tell_planned_stop(caller, now)
         return effects
 
-    def _attach(self, _: Attach, caller: Caller, *, now: float) -> list[Effect]:
+    def _attach(self, request: Attach, caller: Caller, *, now: float) -> list[Effect]:
         if refused := self._kept_out(caller, now):
             return refused
-        effects = self._link_lifecycle.attach(caller, now=now)
+        effects = self._link_lifecycle.attach(request, caller, now=now)
         if self._admin.stop_at is not None:
             effects += self._tell_planned_stop(caller, now)
         return effects
@@ -510,6 +514,8 @@ class Hub:
     def _fetch_table(self, request: FetchTable, caller: Caller, *, now: float) -> list[Effect]:
         if request.since == self.directory.version:
             self.directory.announce_awaited(now=now)
+        elif self.directory.table.is_missed(request.since):
+            self.directory.tell_all()
         return [Reply(to=caller, message=self.directory.table.page(request.since))]
 
     def _fetch_group(self, request: FetchGroup, caller: Caller, *, now: float) -> list[Effect]:

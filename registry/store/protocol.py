@@ -85,6 +85,16 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     openings: list[DeskOpeningKept] = []  # what operators said last, one a queue
 
 
+class KeptTable(msgspec.Struct, frozen=True, array_like=True):
+    """The table as an earlier run has told it. `rows`: encoded, in the order of their last change;
+    `gaps`: versions
+    that a still earlier run may have told of, as in `registry.rules.directory.table`."""
+
+    version: int
+    rows: list[msgspec.Raw]
+    gaps: list[tuple[int, int]]
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the core needs at its start."""
 
@@ -101,6 +111,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int  # records of an unknown kind
     damage: list[str]  # a line for people about each torn or damaged file
     desk: LoadedDesk = LoadedDesk()
+    table: KeptTable | None = None  # None: nobody here knows what peers were told last
 
 
 class RecordReader(Protocol):

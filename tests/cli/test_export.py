@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from msgspec.structs import replace
 
 import chatapp.__main__
-from chatapp.peer.core.records import IncomingAdded, Named, OutgoingAdded
+from chatapp.peer.api.events import MessageState
+from chatapp.peer.core.records import (
+    IncomingAdded,
+    MarkMoved,
+    Named,
+    OutgoingAdded,
+    OutgoingChanged,
+    Related,
+    RelationKind,
+)
 from chatapp.peer.history.database import History
 from chatapp.peer.history.opening import open_history
 
@@ -42,6 +52,35 @@ def test_all_lines_oldest_first(home: Path, capsys: pytest.CaptureFixture[str]) 
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in said] == list(range(1, LINES + 1))
     assert sorted(os.listdir(home / "peers" / "n-alice")) == ["history.db"]
+
+
+def test_what_lines_have_become(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bob, last = b"b" * 32, LINES
+    history = History(home / "peers" / "n-alice" / "history.db", server="here")
+    ours = Related(RelationKind.EDIT, bob, is_ours=True, number=last)
+    history.apply(
+        [
+            OutgoingAdded(bob, last + 1, last + 1, "changed", None, ours),
+            OutgoingChanged(bob, last, MessageState.DELIVERED),
+            MarkMoved(bob, last, is_ours=True),
+            IncomingAdded(
+                bob, 1, 1, "👍", late=False, related=replace(ours, kind=RelationKind.REACT)
+            ),
+            IncomingAdded(
+                bob, 2, 2, "yes", late=False, related=replace(ours, kind=RelationKind.REPLY)
+            ),
+        ]
+    )
+    history.close()
+    assert chatapp.__main__.main(["export", "alice", "--format", "jsonl", "--data", str(home)]) == 0
+    *_, before, line, answer = map(json.loads, capsys.readouterr().out.splitlines())
+    reactions = [{"emoji": "👍", "count": 1, "names": ["bob"]}]
+    assert (line["text"], line["edited"], line["seen"]) == ("changed", True, True)
+    assert (line["reactions"], line["reply_to"]) == (reactions, None)
+    assert (before["edited"], before["seen"], before["reactions"]) == (False, True, [])
+    assert answer["reply_to"] == {"number": last, "identity": None}
+    assert chatapp.__main__.main(["export", "alice", "--data", str(home)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith('bob to alice: (to "changed") yes')
 
 
 @pytest.mark.parametrize("is_running", [False, True])

@@ -114,9 +114,10 @@ class Engine:
         assert welcome[0] == 4, welcome
         return unpacked(welcome[1:])
 
-    def link_up(self, who: Stranger, link: int) -> list[Fields]:
-        """Open a link for a registered peer; returns its first notices."""
+    def link_up(self, who: Stranger, link: int, *, claimed: int = 0) -> list[Fields]:
+        """Open a link for a registered peer, which claims a sender index; returns its first
+        notices."""
         self.connect(link)
-        answer, *frames = self.write(link, who.first_frame([60]))
+        answer, *frames = self.write(link, who.first_frame([60, claimed]))
         who.link_answered(answer)
         return [who.read(frame) for frame in frames]

@@ -18,6 +18,18 @@ def test_a_link_begins_with_a_grant_and_the_mail() -> None:
     assert batch == [43, [], False]
 
 
+def test_a_run_of_a_program_keeps_its_index_and_no_other_has_it() -> None:
+    """Clause 8.1: "If that is the one in the peer's row, the registry grants it again; else it
+    grants one that nobody had, and not the one that Attach names"."""
+    engine, alice = Engine(), Stranger("alice", 0x01)
+    engine.let_in(alice, HERE)
+    first = engine.link_up(alice, 1)[0][4]
+    assert engine.link_up(alice, 2, claimed=first)[0][4] == first
+    other = engine.link_up(alice, 3, claimed=first + 1)[0][4]
+    assert other not in (first, first + 1)
+    assert engine.link_up(alice, 4)[0][4] not in (first, first + 1, other)
+
+
 @pytest.mark.parametrize("first", [b"\0\0\0\x28\x06" + bytes(39), b"\0\0\0\x28\x07" + bytes(39)])
 def test_a_strange_first_frame_is_not_answered(first: bytes) -> None:
     """Clause 9.1: "The registry closes a connection without an answer if its first frame opens no

@@ -63,7 +63,7 @@ def test_a_line_goes_to_all_others_as_it_was_sealed() -> None:
 
 
 def test_a_line_under_anothers_station_is_dropped() -> None:
-    """Clause 8.4: "that the sender index is the one that it gave to this link, and that the frame
+    """Clause 8.4: "that the sender index is the one that it granted on this link, and that the frame
     has at most 65,833 bytes; otherwise the frame is dropped"."""
     engine, alice, bob = Engine(), Stranger("alice", 0x01), Stranger("bob", 0x11)
     for link, (who, where) in enumerate([(alice, HERE), (bob, THERE)], start=1):

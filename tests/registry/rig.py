@@ -4,14 +4,18 @@ by kind."""
 import random
 from collections import defaultdict
 
+import msgspec
+
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
+from chatapp.registry.rules.directory.table import TableCopy
 from chatapp.registry.rules.effects import DropReason, Event, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.rules.people.access import AccessSettings
 from chatapp.registry.store.entries import Entry
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.telemetry.logs import event_line
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
@@ -62,6 +66,7 @@ class Rig:
         self._readers: dict[int, FrameReader] = {}
         self._next_link = 1
         self._made = 0
+        self._table: KeptTable | None = None
         self.peers: list[LinkedPeer] = []
         self.core = self._start()
 
@@ -75,7 +80,7 @@ class Rig:
         )
         core = RegistryCore(
             context,
-            self.store.load(),
+            msgspec.structs.replace(self.store.load(), table=self._table),
             link_port=PORT,
             desk=self.desk,
             access=self.access,
@@ -84,14 +89,25 @@ class Rig:
         self._commit_all(core)
         return core
 
-    def restart(self, *, crash: bool = True, downtime: float = 1.0) -> None:
-        """Restart the registry on the same store; all links are lost."""
+    def restart(
+        self, *, crash: bool = True, downtime: float = 1.0, table: KeptTable | None = None
+    ) -> None:
+        """Restart the registry on the same store; all links are lost. `table`: with which it goes
+        on."""
+        self._table = table
         if crash:
             self.store.crash()
         self.now += downtime
         self.frames.clear()
         self.datagrams.clear()
         self.core = self._start()
+
+    def kept_table(self) -> KeptTable:
+        """Return the table as it was told until now, as another node has it."""
+        table, copy = self.core.engine.hub.directory.table, TableCopy()
+        copy.table.gaps = table.gaps
+        copy.learn(table.delta(0, bytes_max=1 << 30, rows_max=1 << 30))
+        return copy.kept()
 
     # --- turning
 

@@ -66,6 +66,8 @@ class Person(Machine):
         self._counter = 0
         self._sync_at: float | None = None
         """When what is stored is to be synced."""
+        self.gives_marks = False
+        """Whether this person has asked for seen marks."""
         self.has_lost_power = False
         """Whether the machine ever went off without warning."""
         self.operator_code: Callable[[str], JoinCode | None] = lambda name: None
@@ -90,7 +92,13 @@ class Person(Machine):
             counter=counter,
         )
         self._core = PeerCore(
-            Context(me, policy=POLICY, rng=self.random, wall_offset=self.wall_offset),
+            Context(
+                me,
+                policy=POLICY,
+                rng=self.random,
+                wall_offset=self.wall_offset,
+                gives_marks=self.gives_marks,
+            ),
             servers=self.servers,
             loaded=self.history.load(),
             now=now,

@@ -47,6 +47,7 @@ from chatapp.wire.messages.rooms import (
     RoomLeft,
     RoomRefused,
     RoomsListed,
+    SenderIndex,
     SetTopic,
     TopicChanged,
     TopicRefused,
@@ -56,6 +57,9 @@ from chatapp.wire.messages.table import FetchTable, SetStatus, TablePage
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
     """Peer to registry: the first frame, which opens the link."""
+
+    sender_index: SenderIndex = 0
+    """The index that this run of the program was granted last; 0 for none (clause 8.1)."""
 
 
 class AnnouncementKind(enum.IntEnum):

@@ -312,6 +312,8 @@ class DirectMessages:
         self.lost_messages: Final = self._ladder.lost
         self.may_have_lost: Final = self._ladder.may_have_lost
         self.synced: Final = self._transport.synced
+        self.open_link: Final = self._transport.open_link
+        self.take_link: Final = self._transport.take_link
         self.report_syncs: Final = self._transport.report_syncs
 
     def carry(self, passenger: Passenger) -> None:

@@ -16,6 +16,7 @@ TOLD_SPAN: Final = 1.0
 TOLD_AGAIN_AFTER: Final = (2.0, 8.0)
 """Seconds until a mark is told once more, and until it is told for the last time: nobody
 acknowledges it."""
+TIMES_TOLD: Final = 1 + len(TOLD_AGAIN_AFTER)
 
 
 class SeenMarks:
@@ -43,6 +44,9 @@ class SeenMarks:
             self._ctx.out.records.append(MarkMoved(contact.identity, number, is_ours=False))
             if marks.is_mutual:
                 self._tell_soon(contact, now)
+            elif contact.identity not in self._to_tell:
+                # they may not have heard yet that we give marks
+                self._tell_soon(contact, now, times=1)
 
     def heard(self, contact: Contact, *, is_return: bool, now: float) -> None:
         """Note that something of a person was opened, while marks are on. `is_return`: they began a
@@ -81,10 +85,10 @@ class SeenMarks:
     def _is_shunned(self, contact: Contact) -> bool:
         return contact.is_blocked or contact.identity in self._contacts.ignored
 
-    def _tell_soon(self, contact: Contact, now: float) -> None:
+    def _tell_soon(self, contact: Contact, now: float, *, times: int = TIMES_TOLD) -> None:
         assert contact.conversation is not None
         marks = contact.conversation.marks
-        marks.times_told = 0
+        marks.times_told = TIMES_TOLD - times
         marks.tell_at = max(now, marks.told_at + TOLD_SPAN)
         self._to_tell[contact.identity] = contact
         self._alarm.no_later_than(marks.tell_at)
@@ -108,11 +112,11 @@ class SeenMarks:
             contact.conversation.delivery.queue_frame(encode_frame(frame))
             self._transport.active[identity] = contact
         marks.told_at = now
-        if marks.times_told == len(TOLD_AGAIN_AFTER):
+        marks.times_told += 1
+        if marks.times_told == TIMES_TOLD:
             del self._to_tell[identity]
             return
-        marks.tell_at = now + TOLD_AGAIN_AFTER[marks.times_told]
-        marks.times_told += 1
+        marks.tell_at = now + TOLD_AGAIN_AFTER[marks.times_told - 1]
         self._alarm.no_later_than(marks.tell_at)
 
     def _report(self, contact: Contact, now: float) -> None:

@@ -278,14 +278,15 @@ class Roster:
     def registry_changed(self, change: RegistryChange, *, now: float) -> None:
         """Ask for rows on a new link; forget on what the old one was asked."""
         match change:
-            case RegistryChange.LINK_UP:
+            case RegistryChange.GRANTED:
                 self.table.fetch_anew(now=now)
+            case RegistryChange.GRANTED_ANEW:
+                self.contacts.forget_sender_indices()
+                self.table.fetch_whole(now=now)
             case RegistryChange.LINK_LOST:
                 self.table.link_lost()
                 self._waiting.clear()
                 self._known_by = 0
-            case RegistryChange.RESTARTED:
-                self.contacts.forget_sender_indices()
             case RegistryChange.RESTORED:
                 self.table.begin_anew()
 

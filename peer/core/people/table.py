@@ -55,6 +55,8 @@ class Table:
         """How many requests for rows were sent and answered on this link; answers come in the order
         of the requests."""
         self.version = version
+        self._whole_upto: int | None = None
+        """Up to which version we have asked for all rows anew; None if we need not."""
         self.saved_at = saved_at
         self.is_fresh = False
         """Whether we have all rows that the registry had when the present link came up."""
@@ -73,6 +75,13 @@ class Table:
         self.version = 0
         self.contacts.forget_versions()
         self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
+
+    def fetch_whole(self, *, now: float) -> None:
+        """Ask for all rows: the registry does not know what it told us before, and what it tells us
+        now counts as newer."""
+        self._whole_upto = 0
+        self.contacts.forget_versions()
+        self.fetch_anew(now=now)
 
     def fetch(self, *, now: float) -> None:
         """Ask for the rows that we miss, unless a request is pending. Call this only while the link
@@ -98,7 +107,10 @@ class Table:
         """Take a page of rows from the link, and ask for the next one if there is more. Raises
         DecodeError; the request then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
-        if (
+        if page.since == self._whole_upto:
+            self._whole_upto = page.version if page.more else None
+            changes = self._take_rows(page.rows, max(page.version, self.version), wall)
+        elif (
             page.since <= self.version <= page.version
         ):  # otherwise a broadcast has overtaken the request
             changes = self._take_rows(page.rows, page.version, wall)
@@ -121,7 +133,8 @@ class Table:
 
     def _ask(self, now: float) -> None:
         self._fetching_since = now
-        self._out.requests.append(FetchTable(since=self.version))
+        since = self.version if self._whole_upto is None else self._whole_upto
+        self._out.requests.append(FetchTable(since=since))
 
     def _take_rows(
         self, encoded: list[msgspec.Raw], version: int, wall: float
@@ -155,8 +168,9 @@ class Table:
                         self._tell_name(before, contact)
                     if contact.row.online is not (before is not None and before.online):
                         self._tell_presence(contact)
+        is_newer = version != self.version
         self.version, self.saved_at = version, wall
-        if rows:
+        if rows or is_newer:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
         if has_changed:
             self._out.events.append(TableChanged())

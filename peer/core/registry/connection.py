@@ -49,6 +49,7 @@ from chatapp.wire.messages.registration import (
     Probe,
     RefusalReason,
 )
+from chatapp.wire.messages.rooms import GroupGranted
 
 ConnectionEvent = (
     ServerBack
@@ -203,6 +204,10 @@ class RegistryConnection:
         else:
             if isinstance(notice, DatagramRelayed):
                 self._session.show_address(now=now)  # it did not come directly
+            elif isinstance(notice, GroupGranted) and not self.link.is_granted:
+                is_same = self.link.grant(notice.sender_index)
+                change = RegistryChange.GRANTED if is_same else RegistryChange.GRANTED_ANEW
+                self._reader.registry_changed(change, now=now)
             self._reader.notice_arrived(notice, now=now)
 
     def link_closed(self, *, now: float) -> None:
@@ -320,6 +325,7 @@ class RegistryConnection:
         if key is None or key == self._pinned:
             return None
         is_first, self._pinned = self._pinned is None, key
+        self.link.sender_index = 0  # another registry has granted it
         self._key_news = (
             RegistryMet(key=fingerprint(key), is_verified=self._session.is_key_named)
             if is_first

@@ -82,6 +82,10 @@ class RegistryLink:
         self._ctx: Final = ctx
         self._backoff = Backoff(first=1.0, largest=20.0)
         self._open_link: OpenLink | None = None
+        self.sender_index = 0
+        """The index that our registry has granted us last; 0 for none. We go on counting under it."""
+        self.is_granted = False
+        """Whether it has granted one on this link."""
         self._begun: LinkOpening | None = None
         self._session: LinkSession | None = None
         self._renew_at = 0.0
@@ -96,13 +100,15 @@ class RegistryLink:
         """Whether the driver is to connect."""
         self._spoke_at = self._pinged_at = 0.0
         self._unheard_since: float | None = None
-        """When we first sent something after we last heard the registry; None: nothing since
-        then."""
+        """When we first sent something after we last heard the registry, or part of a frame came
+        since; None: we have sent nothing."""
         self.heard_at = float("-inf")
         """When something of the registry last came: a frame, or part of one."""
         self.is_within_frame = False
         """Whether part of a frame has come. Until the rest comes, or has not come for long, only
         this link says whether the registry is there: TCP may send lost bytes again for seconds."""
+        self._frame_since = 0.0
+        """When its first part came."""
         self._unheard_bytes = 0
         """What we have sent since then."""
         self._is_asked = False
@@ -148,11 +154,19 @@ class RegistryLink:
     def drop(self) -> None:
         """Want no link any more; the driver closes its connection."""
         self.state, self._deadline, self._begun = LinkState.DOWN, None, None
-        self._answered()
+        self.is_granted = False
+        self._heard(self.heard_at)
         if self._session is not None:
             self._session.erase()
             self._session = None
         self.outgoing.clear()
+
+    def grant(self, sender_index: int) -> bool:
+        """Note the index that the registry grants us on this link. Return False if we had another
+        one."""
+        before, self.sender_index = self.sender_index, sender_index
+        self.is_granted = True
+        return before in (0, sender_index)
 
     def forgive(self) -> None:
         """Reset the backoff: earlier failures say nothing about the next attempt."""
@@ -167,7 +181,8 @@ class RegistryLink:
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
         try:
-            first, self._begun = self._open_link(encode(Attach()), now=now)
+            attach = encode(Attach(self.sender_index))
+            first, self._begun = self._open_link(attach, now=now)
         except SealError:
             return  # we have another registry by now; the attempt will time out
         self.outgoing.append(frame(first))
@@ -228,9 +243,12 @@ class RegistryLink:
     def progressed(self, begun: int, *, now: float) -> None:
         """Note that so many bytes of a frame have come: on a slow link a page of the table takes
         longer than the registry may be silent."""
-        since = now if self._unheard_since is None else self._unheard_since
-        if begun >= (now - since - LINK_STALL_TIMEOUT) * FRAME_RATE_LEAST:
-            self.heard_at, self.is_within_frame = now, True
+        if not self.is_within_frame:
+            self.is_within_frame, self._frame_since = True, now
+        if begun >= (now - self._frame_since - LINK_STALL_TIMEOUT) * FRAME_RATE_LEAST:
+            self.heard_at = now
+            if self._unheard_since is not None:
+                self._unheard_since, self._is_measuring = now, False
 
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link. While it does not, silence says nothing about the
@@ -256,7 +274,7 @@ class RegistryLink:
             and self._unheard_since is not None
             and self._is_read
             and not self._is_asked
-            and now >= self._silent_since(self._unheard_since) + ASKED_AFTER
+            and now >= self._unheard_since + ASKED_AFTER
         )
 
     def handle_timer(self, *, now: float) -> bool:
@@ -286,8 +304,9 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
-        silent_for = self._stall_timeout() if self._is_asked else ASKED_AFTER
-        return min(due, self._silent_since(self._unheard_since) + silent_for)
+        return min(
+            due, self._unheard_since + (self._stall_timeout() if self._is_asked else ASKED_AFTER)
+        )
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
@@ -305,14 +324,8 @@ class RegistryLink:
 
     def _heard(self, now: float) -> None:
         self.heard_at = now
-        self._answered()
-
-    def _answered(self) -> None:
         self._unheard_since, self._is_measuring, self._unheard_bytes = None, False, 0
         self.is_within_frame = False
-
-    def _silent_since(self, unheard_since: float) -> float:
-        return max(unheard_since, self.heard_at)
 
     def _say(self, body: bytes, now: float) -> None:
         self.outgoing.append(frame(body))
@@ -345,7 +358,7 @@ class RegistryLink:
     def _stands_still(self, now: float) -> bool:
         if self._unheard_since is None or not self._is_read:
             return False
-        late = now - (self._silent_since(self._unheard_since) + self._stall_timeout())
+        late = now - (self._unheard_since + self._stall_timeout())
         if late < 0:
             return False
         if late >= LATE_AFTER:

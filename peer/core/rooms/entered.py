@@ -195,9 +195,6 @@ class PendingRequest:
     room: str
     deadline: float | None
     """None while there is no link to ask on, and after the wait for an answer is over."""
-    is_repeat: bool = False
-    """Whether the user was told of a refusal already."""
-
     is_sent: bool = False
     """Whether it was ever sent: the registry may have received it."""
     is_refused: bool = False

@@ -27,6 +27,7 @@ from chatapp.peer.faces.program import (
     INTERRUPTED,
     Running,
     StartOptions,
+    resume_gc,
     run_until_signal,
     start_logging,
 )
@@ -41,6 +42,7 @@ from chatapp.wire.folders import known_homes
 def run(wanted: StartOptions, *, log_level: str) -> int:
     """Run a peer for others to attach to, until a signal ends it. Returns the exit status."""
     start_logging(log_level)
+    resume_gc()
     try:
         return asyncio.run(_serve(peer_for(wanted), wanted.home))
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from chatapp.registry.rules.admin_requests import (
 )
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy, WallClock
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.identity import Identity
@@ -86,6 +87,10 @@ class EdgeCore:
     def identity(self) -> Identity | None:
         """The registry's identity, None while there is no session with the engine."""
         return None if self._edge is None else self._edge.identity
+
+    def kept_table(self) -> KeptTable | None:
+        """Return the table as this node knows it, for an engine that goes on with it."""
+        return self._engine.kept_table()
 
     # --- the bus
 

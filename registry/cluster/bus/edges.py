@@ -148,7 +148,10 @@ class Edges:
         if not edge.session.has_begun:
             edge.session.heard_at = now
             lease = self._engine.lease_span
-            entered = EngineEntered(self._news.engine, request.run, edge.node, self._seed, lease)
+            gaps = self._engine.hub.directory.table.gaps
+            entered = EngineEntered(
+                self._news.engine, request.run, edge.node, self._seed, lease, gaps
+            )
             self._channel.send(edge_subject(edge.id), entered)
 
     def _note_run(self, request: EnterEngine) -> None:

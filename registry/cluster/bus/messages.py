@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
+from chatapp.registry.rules.directory.table import GAPS_MAX
 from chatapp.registry.rules.effects import NODE_SHIFT, LinkEndReason
 from chatapp.wire.address import Address, addresses_via
 from chatapp.wire.errors import DecodeError
@@ -99,6 +100,8 @@ class EngineEntered(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """Of the registry's key."""
     lease: Lease
     """Seconds without a sign of life after which the engine counts a peer as away."""
+    gaps: Annotated[list[tuple[Count, Count]], msgspec.Meta(max_length=GAPS_MAX)]
+    """Versions of the table about which only the engine may be asked."""
 
 
 class UpBundle(msgspec.Struct, frozen=True, array_like=True, tag=4):

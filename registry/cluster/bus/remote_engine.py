@@ -76,6 +76,7 @@ from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.address import Address
 from chatapp.wire.codec import GroupHeader
@@ -234,6 +235,8 @@ class RemoteEngine:
         """None once something in it could not be read, until the next session."""
         self._has_table = False
         """Whether the copy of the table is whole: else the engine hands out its pages."""
+        self._kept_table: KeptTable | None = None
+        """What the copy had when the last session ended, if it was whole."""
         self._cookies_last: Final = cookies_last
         self._admitted: dict[bytes, tuple[float, bytes]] = {}
         """The nonces of REGISTERs that were admitted, the oldest first: until when they could be
@@ -317,6 +320,9 @@ class RemoteEngine:
         self._session = BusSession(entered.run, now=now)
         self._session.beat()
         self.state, self._beat_at = EngineState.OPEN, now + BEAT
+        self._kept_table = None
+        assert self._table is not None
+        self._table.table.gaps = entered.gaps
         self._changes.append(SessionOpened(Identity(entered.identity), entered.lease))
 
     def _is_ours(self, engine: bytes, run: bytes) -> bool:
@@ -372,6 +378,7 @@ class RemoteEngine:
             self._channel.send(
                 self._subject, EdgeLeft(self._engine.engine, self._edge_id, self._run)
             )
+        self._kept_table = self.kept_table()
         self._session, self.edge, self.state = None, None, EngineState.SEARCHING
         self._audience, self._unserved, self._asked = {}, {}, {}
         self._under_way = UnderWay()
@@ -516,7 +523,7 @@ class RemoteEngine:
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
         """Pass on a request, or answer it with a page of the table's copy."""
-        if isinstance(request, FetchTable) and self._has_copy_for(caller):
+        if isinstance(request, FetchTable) and self._has_copy_for(request, caller):
             assert self.edge is not None and self._table is not None
             self.edge.reply(caller, self._table.table.page(request.since))
         elif caller.link is not None:
@@ -529,11 +536,20 @@ class RemoteEngine:
                 )
             )
 
-    def _has_copy_for(self, caller: Caller) -> bool:
+    def _has_copy_for(self, request: FetchTable, caller: Caller) -> bool:
         """Return whether the copy answers for this caller. What visitors ask is for the engine to
-        judge."""
-        edge = self.edge
-        return self._has_table and edge is not None and caller.identity not in edge.sessions.guests
+        judge, and so is what follows a version that nobody here has seen."""
+        if self.edge is None or self._table is None or not self._has_table:
+            return False
+        is_guest = caller.identity in self.edge.sessions.guests
+        return not is_guest and not self._table.table.is_missed(request.since)
+
+    def kept_table(self) -> KeptTable | None:
+        """Return the table of the engine, or of the last one, for an engine that goes on with it;
+        None if this edge never had all of it."""
+        if self._table is not None and self._has_table:
+            return self._table.kept()
+        return self._kept_table
 
     def group_frame(self, frame: bytes, header: GroupHeader, caller: Caller, *, now: float) -> None:
         """Pass on a line for a group."""

@@ -37,11 +37,17 @@ class SenderIndices:
         """Note that the first reservation is stored."""
         self._is_first_stored = True
 
-    def take(self) -> int | None:
-        """Return an index that no sender has had; None while there is none left."""
+    def is_reserved(self, index: int) -> bool:
+        """Whether an earlier run has reserved an index, so that this one never takes it."""
+        return 0 < (self.own - index) % _INDICES < _INDICES // 2
+
+    def take(self, claimed: int = 0) -> int | None:
+        """Return an index that no sender has had; None while there is none left. `claimed`: the one
+        that a program had before, and would take for a sign that this run goes on with the table of
+        an earlier one."""
         while self._next < self._end:
             index, self._next = self._next % _INDICES, self._next + 1
-            if index:  # 0 stands for none
+            if index not in (0, claimed):  # 0 stands for none
                 return index
         return None
 
@@ -73,7 +79,7 @@ class Connection:
         self.latest: int | None = None
         """The link, or the last one if there is none: nothing newer was said on another."""
         self.sender_index = 0
-        """Identifies the sender in group frames while the link lasts."""
+        """Identifies the sender in group frames: one run of their program, over all its links."""
         self.nonce = b""
         """The nonce of the last REGISTER: the same once more is a repeated datagram."""
         self.node = 0
@@ -81,7 +87,7 @@ class Connection:
 
 
 class Connections:
-    """Connections by identity. Each link has a sender index that no other link ever had."""
+    """Connections by identity. Each run of a program has a sender index that no other ever had."""
 
     def __init__(self, indices: SenderIndices) -> None:
         self._connections: dict[bytes, Connection] = {}
@@ -105,13 +111,13 @@ class Connections:
         return None if connection is None else connection.latest
 
     def attach(self, connection: Connection, link: int, sender_index: int) -> None:
-        """Note a new link and the sender index that was taken for it."""
+        """Note a new link and the sender index of its program's run."""
         connection.link = connection.latest = link
         connection.sender_index = sender_index
 
     def detach(self, connection: Connection) -> None:
         """Note that the link has gone."""
-        connection.link, connection.sender_index = None, 0
+        connection.link = None
 
     def attached(self) -> Iterator[Connection]:
         """Yield the connections that have a link."""

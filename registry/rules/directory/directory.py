@@ -7,7 +7,7 @@ its name can change.
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from chatapp.registry.rules.directory.names import Names
 from chatapp.registry.rules.directory.table import Table
 from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.address import Address
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import GROUP_OVERHEAD, encode
@@ -126,6 +127,25 @@ LINK_AWAITED_FOR: Final = 0.1
 """Seconds after a REGISTER in which its row waits for the sender index of the link, so that a join
 is told once."""
 
+ELSEWHERE: Final = -1
+"""The node of somebody who was online in an earlier run and has not come in again: no node has this
+number."""
+
+_RECALLED: Final = frozenset({Presence.AWAY, Presence.LOST, *ONLINE})
+"""What may be recalled. Bans are applied anew, and released names have no row."""
+
+_rows: Final = msgspec.msgpack.Decoder(Row)
+
+
+def _still_holds(row: Row, person: Person, is_sender: Callable[[int], bool]) -> bool:
+    """Whether a row of an earlier run says nothing that has changed since."""
+    return (
+        row.presence in _RECALLED
+        and name_key(row.card.name) == person.name_key
+        and row.card.counter >= person.card.counter
+        and (not row.sender_index or is_sender(row.sender_index))
+    )
+
 
 class Directory:
     """Everybody who has a name here."""
@@ -202,6 +222,40 @@ class Directory:
         return [
             address for identity, address in self._online.items() if people[identity].node == node
         ]
+
+    # --- an earlier run
+
+    def recall(
+        self, kept: KeptTable, *, first: int, is_sender: Callable[[int], bool]
+    ) -> list[Person]:
+        """Take the rows that an earlier run has told of, and that still hold. Return whose they
+        are. `is_sender`: whether an index can be that of a sender still."""
+        recalled: list[Person] = []
+        for raw in kept.rows:
+            row = _rows.decode(raw)
+            person = self._people.get(row.card.identity)
+            if person is None or not _still_holds(row, person, is_sender):
+                continue
+            person.card, person.since, person.version = row.card, row.since, row.version
+            person.presence, person.sender_index = row.presence, row.sender_index
+            person.status, person.away = row.status, row.away
+            person.address = Address(row.host, row.port)
+            person.encoded, person.size = msgspec.Raw(raw), len(raw)
+            if person.online:
+                person.node, self._has_nodes = ELSEWHERE, True
+                self._online[row.card.identity] = person.address
+            recalled.append(person)
+        self.table.gaps = list(kept.gaps)
+        self.table.recall(recalled, upto=kept.version, first=first)
+        return recalled
+
+    def tell_all(self) -> None:
+        """Announce all rows anew: somebody may have rows of an earlier run that this one does not
+        know."""
+        self.table.gaps.clear()
+        for _, person in list(self.table.entries()):
+            person.encoded = None
+            self._tell(person)
 
     # --- names
 
@@ -328,11 +382,6 @@ class Directory:
         if node is not None:
             person.node = node
             self._has_nodes = self._has_nodes or node != 0
-        if (
-            sender_index not in (0, person.sender_index)
-            and person.card.identity in self._link_awaited
-        ):
-            self._told(person.card.identity)
         where = person.address if address is None else address
         is_same = (presence, sender_index, where) == (
             person.presence,
@@ -351,7 +400,9 @@ class Directory:
         if is_told:
             self._tell(person)
 
-    def set_status(self, person: Person, status: str, away: str | None, *, now: float) -> None:
+    def set_status(
+        self, person: Person, status: str, away: str | None, *, now: float | None = None
+    ) -> None:
         """Set what the row says of a person."""
         if (status, away) != (person.status, person.away):
             is_told = self._may_tell(person, now)
@@ -407,12 +458,19 @@ class Directory:
         """Announce the rows that are due, if they still differ from what was announced."""
         while (due := self.next_timer()) is not None and due <= now:
             _, identity = heapq.heappop(self._timers)
-            self._told(identity)
-            person = self._people[identity]
-            person.told_at = now
-            before, person.encoded = person.encoded, None
-            if person.place < 0 or person.row() != before:
-                self._tell(person)
+            self._tell_postponed(self._people[identity], now)
+
+    def link_came(self, person: Person, *, now: float) -> None:
+        """Announce what waits for the link of this person."""
+        if person.card.identity in self._link_awaited:
+            self._tell_postponed(person, now)
+
+    def _tell_postponed(self, person: Person, now: float) -> None:
+        self._told(person.card.identity)
+        person.told_at = now
+        before, person.encoded = person.encoded, None
+        if person.place < 0 or person.row() != before:
+            self._tell(person)
 
     def next_timer(self) -> float | None:
         """Return when the next row is due."""

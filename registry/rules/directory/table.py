@@ -11,6 +11,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import RELEASED_TOLD_MAX, TABLE_PAGE_MAX
 from chatapp.wire.messages.table import Presence, Row, TablePage
@@ -116,6 +117,9 @@ class Pages:
 
 
 _ROWS_A_PAGE: Final = 4_096
+GAPS_MAX: Final = 16
+"""Takeovers that are told apart. The two oldest count as one: who was away for all that is between
+them gets the whole table."""
 
 
 class Delta(NamedTuple):
@@ -150,6 +154,9 @@ class Table(Generic[Entry]):
 
     def __init__(self, *, version: int) -> None:
         self.version = version
+        self.gaps: list[tuple[int, int]] = []
+        """Versions that an earlier run may have told of, but not to those who keep the table now:
+        those above the first number of each pair, below the second."""
         self._changes: ChangeLog[Entry] = ChangeLog()
         self._pages: Final = Pages()
 
@@ -171,10 +178,35 @@ class Table(Generic[Entry]):
             self._pages.row_changes(0)
             self.version = version
 
+    def recall(self, entries: Sequence[Entry], *, upto: int, first: int) -> None:
+        """Let rows count as unchanged since an earlier run told of them: in this order, before all
+        others. Each has its version. `upto`: what is known of that run's table ends here; `first`:
+        where the versions of this run begin."""
+        changes, self._changes = self._changes, ChangeLog()
+        for entry in entries:
+            if entry.place >= 0:
+                changes.blank(entry.place)
+            entry.place = self._changes.append(entry.version, entry)
+        for changed_at, entry in changes.after(-1):
+            entry.place = self._changes.append(changed_at, entry)
+        self.gaps.append((upto, first + 1))
+        while len(self.gaps) > GAPS_MAX:
+            (oldest, _), (_, newer), *rest = self.gaps
+            self.gaps = [(oldest, newer), *rest]
+
+    def is_missed(self, version: int) -> bool:
+        """Whether somebody with this version may have rows that those who keep the table do not
+        know."""
+        return any(before < version < after for before, after in self.gaps)
+
     def forget(self, entry: Entry) -> None:
         """Hand out a row no more."""
         self._pages.row_changes(entry.version)
         self._changes.blank(entry.place)
+
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """Yield each row with the version of its last change, the oldest change first."""
+        return self._changes.after(-1)
 
     def page(self, since: int) -> msgspec.Raw:
         """Return an encoded `TablePage`, made once for all who ask for the same."""
@@ -244,6 +276,11 @@ class TableCopy:
                 if len(self._released) > RELEASED_TOLD_MAX:
                     self._forget(next(iter(self._released)))
         self.table.reach(delta.version)
+
+    def kept(self) -> KeptTable:
+        """Return the table for one who goes on with it."""
+        rows = [copied.row() for _, copied in self.table.entries()]
+        return KeptTable(self.table.version, rows, self.table.gaps)
 
     def name_of(self, identity: bytes) -> str:
         """Return the name in a person's row; empty if there is none."""

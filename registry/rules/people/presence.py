@@ -22,6 +22,7 @@ from chatapp.registry.rules.effects import (
     origin_of,
 )
 from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.messages import table
 from chatapp.wire.messages.registration import AskLease, LeaseNamed, Leave, Left, Ping, Pong
 
@@ -38,6 +39,17 @@ class PresenceTracker:
         self._clock = clock
         self._lost_nodes: set[int] = set()
         """Nodes that have gone. Their numbers are never used again."""
+
+    def recall(self, kept: KeptTable, *, first: int, now: float) -> None:
+        """Go on with the table that an earlier run has told of. Who was online there is so for one
+        more lease. `first`: where the versions of this run begin."""
+        indices = self.connections.indices
+        for person in self._directory.recall(kept, first=first, is_sender=indices.is_reserved):
+            identity = person.card.identity
+            self.connections.of(identity).sender_index = person.sender_index
+            if person.online:
+                is_slow = person.presence is table.Presence.SLOW
+                self.liveness.lend(identity, is_slow=is_slow, now=now)
 
     # --- signs of life
 
@@ -77,9 +89,12 @@ class PresenceTracker:
         self._directory.set_status(person, request.status, request.away, now=now)
         return []
 
-    def attach(self, caller: Caller, link: int, *, now: float) -> list[Effect] | None:
+    def attach(
+        self, caller: Caller, link: int, sender_index: int, *, now: float
+    ) -> list[Effect] | None:
         """Attach a link and end a former one. Return None if the link is attached already, or the
-        person has no name. While there is no sender index for it, the link itself is ended: its
+        person has no name. A program that had the person's last sender index, as it says, keeps it:
+        it goes on counting. While there is no index for another one, the link itself is ended: its
         peer makes another. So is a link at a node that the person has left."""
         person, connection = (
             self._directory.person(caller.identity),
@@ -89,15 +104,17 @@ class PresenceTracker:
             return None
         if not self._is_current(caller):
             return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
-        sender_index = self.connections.indices.take()
-        if sender_index is None:
+        is_same_run = sender_index != 0 and sender_index == connection.sender_index
+        index = sender_index if is_same_run else self.connections.indices.take(sender_index)
+        if index is None:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link
-        self.connections.attach(connection, link, sender_index)
+        self.connections.attach(connection, link, index)
         if caller.identity in self.liveness.slow:  # for the former link
             self.liveness.lend(caller.identity, is_slow=False, now=now)
         self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
+        self._directory.link_came(person, now=now)
         return [] if former is None else [Disconnect(link=former, reason=LinkEndReason.REPLACED)]
 
     # --- going

@@ -147,7 +147,8 @@ class CoreDriver:
         first = self._reader.next_frame()
         assert first is not None
         asked, self._session, answer = self.porter.link(first)
-        assert asked == Attach()
+        assert isinstance(asked, Attach)
+        self.claimed = asked.sender_index
         self.frames(answer)
 
     def come_in(self, *rows: Row, version: int = 100) -> None:

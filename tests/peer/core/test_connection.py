@@ -457,14 +457,44 @@ def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(
     run = 1 << RUN_BITS
     node.register(version=run)
     node.greet()
-    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX, 0), MailBatch([], more=False))
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX + 1, 0), MailBatch([], more=False))
     since = [request.since for request in node.asked() if isinstance(request, FetchTable)]
+    assert since == [0]
     node.told(TablePage(since[-1], run, more=False, rows=raw(CAROL.row(run))))
     node.frames(pack_relayed(1, said(5, "hi")))
     assert texts(node) == []
     node.told(TablePage(run, run + 1, more=False, rows=raw(CAROL.row(run + 1, sender_index=7))))
     (line,) = (event for event in node.saw() if isinstance(event, events.Said))
     assert (line.sender, line.text) == ("carol", "hi")
+
+
+def test_a_registry_that_grants_another_index_is_asked_for_all_rows(node: CoreDriver) -> None:
+    """Clause 8.1: "it forgets all sender indices, and fetches all rows, since version 0, each of
+    which counts as newer than those that it has"."""
+    assert node.claimed == 0
+    for index, since in ((SENDER_INDEX, [100]), (SENDER_INDEX + 1, [0])):
+        node.lose_link()
+        node.register(version=100)
+        node.greet()
+        assert node.claimed == SENDER_INDEX
+        node.told(GroupGranted(CHANNEL, 1, KEY, index, 0), MailBatch([], more=False))
+        assert [one.since for one in node.asked() if isinstance(one, FetchTable)] == since
+        if since == [100]:
+            node.told(TablePage(100, 100, more=False, rows=[]))
+    moved = BOB.row(40, sender_index=7)
+    node.told(TablePage(0, 40, more=True, rows=raw(moved)))
+    assert node.asked() == [FetchTable(40)]
+    node.lose_link()
+    node.register(version=100)
+    node.greet()
+    node.told(GroupGranted(CHANNEL, 1, KEY, SENDER_INDEX + 1, 0), MailBatch([], more=False))
+    assert FetchTable(40) in node.asked()
+    node.told(TablePage(40, 101, more=False, rows=raw(CAROL.row(101, sender_index=8))))
+    assert node.core.table_version == 101
+    contacts = node.core.roster.contacts
+    for index, who in ((7, BOB), (8, CAROL)):
+        contact = contacts.by_sender_index(index)
+        assert contact is not None and contact.identity == who.id
 
 
 def test_sender_indices_last_when_another_server_of_the_registry_lets_us_in(

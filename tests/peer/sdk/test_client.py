@@ -65,10 +65,11 @@ async def test_a_message_alone_leaves_inside_send_and_later_ones_share_a_datagra
         left.append(len(datagrams))
         send_all(self, datagrams)
 
+    monkeypatch.setattr(DatagramEndpoint, "send_all", noted)
     async with village.peer("alice") as alice, village.peer("bob") as bob:
         await outcome_of(await alice.send("bob", "the first one begins a session"))
         await next_of(bob, events.Said)
-        monkeypatch.setattr(DatagramEndpoint, "send_all", noted)
+        left.clear()
         alone = await alice.send("bob", "alone")
         assert sum(left) == 1
         await alice.send("bob", "not alone")

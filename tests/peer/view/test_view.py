@@ -76,7 +76,7 @@ class History:
                 return requests.Sent(conversation=where, id=1_000 + len(self.asked))
             case requests.ListPeople():
                 return ()
-            case requests.Cancel(id=id_):
+            case requests.Cancel(id=id_) | requests.Retract(id=id_):
                 return requests.Sent(conversation=person("bob"), id=id_ if id_ % 2 else 1_000)
             case requests.SetStatus(away=away):
                 return events.StatusSet(status="", away=away)

@@ -20,6 +20,8 @@ class Node:
         self._known_keys = keys
         self.links: list[tuple[int, int]] = []
         """The number of each link and its index."""
+        self.recalled: list[tuple[int, int]] = []
+        """Those of an earlier node that have come back."""
 
     @property
     def keys(self) -> set[int]:
@@ -41,6 +43,7 @@ class Ledger(RuleBasedStateMachine):
         self.nodes: list[Node] = []
         self.newest: Node | None = None
         self.lives = 0
+        self.all_nodes: list[Node] = []
         self.holders: dict[tuple[int, int], str] = {}
         """Who seals, by key and sender index: the counters of each begin at 0."""
 
@@ -48,6 +51,8 @@ class Ledger(RuleBasedStateMachine):
         """Have the node and all its links seal under every key that the node may use."""
         senders = [(f"node {node.own_key}", node.indices.own)]
         senders += [(f"link {link}", index) for link, index in node.links]
+        for link, index in node.recalled:
+            assert self.holders.setdefault((node.own_key, index), f"link {link}") == f"link {link}"
         for key in node.keys:
             for who, index in senders:
                 assert self.holders.setdefault((key, index), who) == who
@@ -62,6 +67,22 @@ class Ledger(RuleBasedStateMachine):
         self.lives += 1
         self.newest = Node(self.lives, reserved=self.reserved, keys=set(self.keys))
         self.nodes.append(self.newest)
+        self.all_nodes.append(self.newest)
+        self.seal(self.newest)
+
+    @precondition(lambda self: self.all_nodes)
+    @rule(data=st.data())
+    def a_standby_goes_on(self, data: st.DataObject) -> None:
+        """With the table of an earlier node, dead or not: who is in it keeps an index that was
+        reserved, under the keys of this one."""
+        before = data.draw(st.sampled_from(self.all_nodes))
+        self.a_node_starts()
+        assert self.newest is not None
+        self.newest.recalled = [
+            (link, index)
+            for link, index in (*before.links, *before.recalled)
+            if self.newest.indices.is_reserved(index)
+        ]
         self.seal(self.newest)
 
     @precondition(lambda self: self.nodes)

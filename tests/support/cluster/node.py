@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatapp.registry.cluster.bus.edge_node import EdgeCore
 from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject
@@ -327,7 +329,9 @@ class ClusterMachine(RegistryMachine[Program]):
             clocks=Clocks(lambda: self.network.now, lambda: self.wall, _never),
         )
         ledger.is_taking_over = True
-        loaded = store.load()
+        program = self._core
+        table = program.node.kept_table() if isinstance(program, EdgeProgram) else None
+        loaded = msgspec.structs.replace(store.load(), table=table)
         ledger.is_taking_over = False
         now = self.network.now
         context = Context(

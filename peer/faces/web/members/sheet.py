@@ -11,6 +11,7 @@ from chatapp.peer.faces.web.limits import LINES_SHOWN, LINES_SHOWN_MAX
 from chatapp.peer.faces.web.page import macro
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
+from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
 
 _TEMPLATE: Final = "members/parts.html"
@@ -40,12 +41,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     day: str
     """The date to show above it; empty for none."""
+    author: str
     sender: str
+    """The author, if they have not said what stands above it, too."""
     text: str
     note: str
     mark: tuple[str, str, str] | None
     """Class, sign and word."""
-    is_message: bool
     can_choose: bool
     is_first_new: bool
     has_gap: bool
@@ -141,9 +143,14 @@ class Sheet:
         is_new_day = before is None or shown_clock(before.at)[0] != day
         is_message = entry.kind is EntryKind.MESSAGE
         classes = _CLASSES.get(entry.kind, "mine" if entry.is_mine else "theirs")
-        is_next = before is not None and is_message and before.kind is entry.kind
-        if is_next and before is not None and before.sender == entry.sender and not is_new_day:
-            classes += " next"
+        if is_message and entry.sender.startswith(STAR):
+            classes = "action"
+        is_next = (
+            before is not None
+            and not is_new_day
+            and (before.kind, before.sender) == (entry.kind, entry.sender)
+            and classes != "action"
+        )
         if entry.calls:
             classes += " calls"
         if entry is log.selected:
@@ -154,11 +161,11 @@ class Sheet:
             at=entry.at,
             clock=clock,
             day=shown_day(day) if is_new_day else "",
-            sender=entry.sender,
+            author=entry.sender,
+            sender="" if is_next else entry.sender,
             text=entry.text,
             note=entry.note,
             mark=_MARKS[entry.mark] if is_message and entry.is_mine else None,
-            is_message=is_message,
             can_choose=is_message and entry.id > 0,
             is_first_new=entry is log.unread,
             has_gap=entry in log.gaps,

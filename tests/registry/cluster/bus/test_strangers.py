@@ -177,7 +177,7 @@ def test_messages_of_other_sessions_are_counted(world: World) -> None:
         EnterEngine(OTHER, edge.id, OTHER, "n"),
         UpBundle(OTHER, edge.id, OTHER, 1, []),
         EdgeLeft(OTHER, edge.id, OTHER),
-        EngineEntered(OTHER, OTHER, 7, bytes(32), 30),
+        EngineEntered(OTHER, OTHER, 7, bytes(32), 30, []),
         DownBundle(OTHER, OTHER, 1, 0, []),
         EdgeDismissed(OTHER, OTHER),
         EngineNews(OTHER, 1, "as old as ours"),

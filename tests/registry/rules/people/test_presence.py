@@ -212,7 +212,7 @@ def test_a_closed_link_is_absence_at_once_and_a_ping_brings_back(rig: Rig) -> No
     rig.advance(1.0)
     bob.drop_link()
     row = row_of(rig, bob)
-    assert (row.online, row.sender_index) == (False, 0)
+    assert (row.online, row.sender_index) == (False, bob.sender_index)
     assert bob.ping()
     assert row_of(rig, bob).online
 
