@@ -206,6 +206,18 @@ async def test_the_keyboard_does_all(talk: Talk) -> None:
     await page.keyboard.press("Enter")
     await bob.sees('alice (to "one"): first of all')
 
+    # What is begun behind @ or / can be completed.
+    await page.keyboard.type("hello @bo")
+    await expect(page.get_by_role("button", name="@bob")).to_be_visible()
+    await is_accessible(page)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Your message")).to_have_value("hello @bob ")
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await expect(page.get_by_role("button", name="@bob")).to_be_hidden()
+    await page.get_by_label("Your message").fill("/verif")
+    await expect(page.get_by_role("button", name="/verify")).to_be_visible()
+
 
 async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) -> None:
     page, bob = talk.page, talk.bob
@@ -219,6 +231,7 @@ async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) 
     await expect(page.get_by_label("Your message")).to_have_value("not yet")
     await page.go_back()
     await expect(page.locator("#head h2")).to_have_text("bob")
+    await expect(talk.line("hello")).to_have_count(1)
     await page.reload()
     await expect(talk.line("hello")).to_have_count(1)
     second, troubles = await page_of(page.context)

@@ -14,7 +14,13 @@ from tests.support.people import Person
 from tests.support.world import World
 
 ROOMS: Final = ("lab", "Yard", "den")
-KINDS: Final = tuple(kind for kind in RelationKind if kind is not RelationKind.UNKNOWN)
+KINDS: Final = (
+    RelationKind.REPLY,
+    RelationKind.EDIT,
+    RelationKind.RETRACT,
+    RelationKind.REACT,
+    RelationKind.UNREACT,
+)
 EMOJIS: Final = ("👍", "🎉")
 ANSWERED_WITHIN: Final = 6.0
 

@@ -10,8 +10,6 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.core.context import Alarms
-from chatapp.registry.rules.directory.connections import Liveness
-from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.messages.direct import DirectGroupLine
 from tests.peer.core.cast import POLICY, WALL
 from tests.peer.core.core_driver import CoreDriver
@@ -112,14 +110,3 @@ def test_a_line_that_waits_for_an_earlier_one_of_its_sender_is_not_held_back_by_
     ]
     assert deadlines_of(node, "Streams") == [asked + POLICY.hold_span]
     assert late_parts(node.core) == []
-
-
-def test_a_registry_that_was_stopped_may_put_leases_off_and_only_so_long() -> None:
-    policy, somebody = RegistryPolicy(), b"somebody"
-    liveness = Liveness(policy)
-    liveness.note(somebody, now=0.0)
-    late = policy.lease_span + policy.late_after + 1.0
-    assert liveness.handle_timer(now=late) == ([], [])
-    due = liveness.next_timer()
-    assert {deadline for _, deadline in deadlines(liveness)} == {due}
-    assert due == late + policy.probe_span * policy.probes

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.core.people.table import NameSearch
-from chatapp.registry.rules.directory.connections import Liveness
 from chatapp.wire.delivery.parts import OutgoingMessage
 
 if TYPE_CHECKING:
@@ -65,28 +64,23 @@ def late_parts(core: Core, *, shared: tuple[type, ...] = ()) -> list[str]:
 
 
 def deadlines(core: object, *, but: tuple[type, ...] = NO_DEADLINE) -> Iterator[tuple[str, float]]:
-    """Return all deadlines of all parts except these, each with the path to it. Those of a registry
-    that was stopped are put off: `Liveness` waits for what is still to be read."""
+    """Return all deadlines of all parts except these, each with the path to it."""
     seen: set[int] = set()
-    left: list[tuple[object, str, float]] = [(core, "", float("-inf"))]
+    left: list[tuple[object, str]] = [(core, "")]
     while left:
-        thing, way, put_off = left.pop()
+        thing, way = left.pop()
         if id(thing) in seen:
             continue
         seen.add(id(thing))
         if type(thing).__module__.startswith(OURS):
             way = f"{way}/{type(thing).__name__}"
-            if isinstance(thing, Liveness):
-                put_off = thing._patient_until
             for name in DEADLINES if not isinstance(thing, but) else ():
                 value = getattr(thing, name, None)
                 deadline = value() if callable(value) else value
                 if deadline is not None:
-                    yield f"{way}.{name}", max(deadline, put_off)
+                    yield f"{way}.{name}", deadline
         left += [
-            (one, way, put_off)
-            for one in _inside(thing)
-            if not isinstance(one, str | bytes | int | float)
+            (one, way) for one in _inside(thing) if not isinstance(one, str | bytes | int | float)
         ]
 
 

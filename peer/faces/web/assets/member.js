@@ -135,7 +135,7 @@ function say() {
 let typed = null;
 text.addEventListener("input", () => {
   clearTimeout(typed);
-  typed = setTimeout(() => send("do/typing", { text: text.value }), 400);
+  typed = setTimeout(() => send("do/typing", { text: text.value }), 250);
 });
 
 // --- forms, links and keys
@@ -171,6 +171,13 @@ document.addEventListener("submit", (event) => {
   if (event.target === composer) say(); else submitted(event.target, event.submitter);
 });
 document.addEventListener("click", (event) => {
+  const offer = event.target.closest("[data-put]");
+  if (offer) {
+    text.value = `${text.value.slice(0, text.value.length - Number(offer.dataset.replaces))}${offer.dataset.put} `;
+    text.focus();
+    text.dispatchEvent(new Event("input"));
+    return;
+  }
   const link = event.target.closest("a[data-with], a[data-list]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

@@ -1,8 +1,8 @@
 """The log of one conversation as a page shows it: which of its entries, and each as HTML that is
 written again only when it has changed."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Container, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 from markupsafe import Markup
@@ -52,6 +52,15 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     is_first_new: bool
     has_gap: bool
     """Whether lines are left out above it."""
+
+
+class Line(NamedTuple):
+    """An entry as the page has it."""
+
+    key: int
+    html: Markup
+    version: int
+    """In which it has changed, or came into view."""
 
 
 class _Drawn(msgspec.Struct, kw_only=True):
@@ -115,16 +124,18 @@ class Sheet:
         first = self._first()
         return self.pane.log.entries[first : first + self._most]
 
-    def draw(self, version: int) -> list[tuple[int, Markup, int]]:
-        """Return the key of each entry that is shown, its HTML, and the version in which it
-        changed: this one for what has changed since the last call."""
+    def draw(self, version: int, *, has: Container[int] = ()) -> list[Line]:
+        """Return the entries that are shown. `version`: that of entries that have changed since the
+        last call, or whose keys are not among those that the page `has`."""
         before: LogEntry | None = None
-        drawn = []
+        lines = []
         for entry in self._span():
             one = self._draw(entry, before, version)
-            drawn.append((one.shown.key, one.html, one.version))
+            if one.shown.key not in has:
+                one.version = version
+            lines.append(Line(one.shown.key, one.html, one.version))
             before = entry
-        return drawn
+        return lines
 
     def _draw(self, entry: LogEntry, before: LogEntry | None, version: int) -> _Drawn:
         known = self._drawn.get(id(entry))
