@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         EVERYBODY,
         Conversation,
         ConversationKind,
+        addresses,
         person,
         room,
     )
@@ -82,6 +83,7 @@ __all__ = [
     "Subscription",
     "TextTooLong",
     "__version__",
+    "addresses",
     "events",
     "person",
     "room",
@@ -106,6 +108,7 @@ _HOMES: Final = {
     "PortInUse": "chatapp.wire.errors",
     "Subscription": "chatapp.peer.node.feed",
     "TextTooLong": "chatapp.wire.errors",
+    "addresses": "chatapp.peer.api.conversations",
     "person": "chatapp.peer.api.conversations",
     "room": "chatapp.peer.api.conversations",
 }

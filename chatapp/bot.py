@@ -29,8 +29,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chatapp import ChatAppError, Conversation, ConversationKind, NotOpen, Peer, Receipt, events
-from chatapp.peer.api.conversations import addresses
+from chatapp import (
+    ChatAppError,
+    Conversation,
+    ConversationKind,
+    NotOpen,
+    Peer,
+    Receipt,
+    addresses,
+    events,
+)
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
