@@ -15,7 +15,6 @@ if TYPE_CHECKING:
         EVERYBODY,
         Conversation,
         ConversationKind,
-        addresses,
         person,
         room,
     )
@@ -83,7 +82,6 @@ __all__ = [
     "Subscription",
     "TextTooLong",
     "__version__",
-    "addresses",
     "events",
     "person",
     "room",
@@ -108,7 +106,6 @@ _HOMES: Final = {
     "PortInUse": "chatapp.wire.errors",
     "Subscription": "chatapp.peer.node.feed",
     "TextTooLong": "chatapp.wire.errors",
-    "addresses": "chatapp.peer.api.conversations",
     "person": "chatapp.peer.api.conversations",
     "room": "chatapp.peer.api.conversations",
 }

@@ -29,16 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chatapp import (
-    ChatAppError,
-    Conversation,
-    ConversationKind,
-    NotOpen,
-    Peer,
-    Receipt,
-    addresses,
-    events,
-)
+from chatapp import ChatAppError, Conversation, ConversationKind, NotOpen, Peer, Receipt, events
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
@@ -121,7 +112,7 @@ class Message:
     @property
     def is_addressed(self) -> bool:
         """Whether it is to the bot alone, or has `@` and the bot's name in it."""
-        return self.line.conversation.is_person or addresses(self.text, self.peer.name)
+        return self.line.is_for(self.peer.name)
 
     async def answer(self, text: str) -> Receipt | None:
         """Say this where the message came from: to its author, in the room, or to everybody.
