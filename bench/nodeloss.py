@@ -35,7 +35,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import LINK_FRAME_MAX
-from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
@@ -125,8 +125,8 @@ class Traveller:
             link.bind((self.host, 0))
             link.settimeout(1.0)
             link.connect(self.node)
-            attach = encode(Attach(self.sender_index))
-            first, self._begun = self.registration.open_link(attach, now=now)
+            self.registration.table_version = self.version
+            first, self._begun = self.registration.open_link(self.sender_index, now=now)
             link.sendall(frame(first))
         except OSError:
             link.close()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, LineEvent, Said
@@ -447,7 +447,7 @@ class Peer:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the
         registry says so; while it is away, the message is kept. Raises TextTooLong,
         UnicodeEncodeError, NotOpen."""
-        conversation = Conversation(ConversationKind.PERSON, to)
+        conversation = person(to)
         return await self.node.send(Send(conversation=conversation, text=text))
 
     async def reply(self, line: Said, text: str) -> Receipt:
@@ -477,27 +477,27 @@ class Peer:
     async def send_file(self, to: str, path: str | Path) -> Transfer:
         """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
         FileRefused, sqlite3.Error, NotOpen."""
-        conversation = Conversation(ConversationKind.PERSON, to)
+        conversation = person(to)
         offer = requests.OfferFile(conversation=conversation, path=str(path))
-        receipt = await self._open_node().send(offer)
-        return Transfer(self._open_node(), receipt.id, receipt)
+        receipt = await self.node.send(offer)
+        return Transfer(self.node, receipt.id, receipt)
 
     async def accept_file(self, line: Said | FileTransfer, path: str | Path = "") -> Transfer:
         """Fetch a file that is offered, or go on with one. `path`: what to call it, or the folder
         where to put it. Raises FileRefused, sqlite3.Error, NotOpen."""
-        node = self._open_node()
+        node = self.node
         await node.request(requests.AcceptFile(id=line.id, path=str(path)))
         return Transfer(node, line.id)
 
     async def refuse_file(self, line: Said | FileTransfer) -> FileTransfer:
         """Say that we do not want a file, and remove what of it is here. Raises FileRefused,
         sqlite3.Error, NotOpen."""
-        return await self._open_node().request(requests.RefuseFile(id=line.id))
+        return await self.node.request(requests.RefuseFile(id=line.id))
 
     async def files(self) -> tuple[FileTransfer, ...]:
         """Return the files that we offer and that are offered to us, the oldest first. Raises
         NotOpen."""
-        return await self._open_node().request(requests.ListFiles())
+        return await self.node.request(requests.ListFiles())
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:

@@ -333,8 +333,8 @@ class ScreenView(View):
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
             self._count_people()
-        if self._has_chosen:
-            self.open_pane.place_rule()
+        if self._has_chosen or self.open_pane is not self.panes.start:
+            self._open(self.open_pane)  # with what was typed there before the last end
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())

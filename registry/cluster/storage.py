@@ -47,7 +47,7 @@ from chatapp.registry.store.keystore import (
     public_key,
     seal_identity,
 )
-from chatapp.registry.store.protocol import StoreUnusable
+from chatapp.registry.store.protocol import KeptTable, StoreUnusable
 from chatapp.registry.store.recovery import Loading
 from chatapp.registry.store.segments import NAMES, FileIndex, FileLayout, Journals, Reader
 from chatapp.registry.store.storage import CLUSTER_MARK, Found
@@ -206,6 +206,9 @@ class ClusterStorage:
         write_whole(self._folder / PUBLIC_FILE, identity.public.hex().encode() + b"\n")
         self._identity = identity
         return Found(loaded, identity, is_new=False)
+
+    def keep_table(self, table: KeptTable) -> None:
+        """Do nothing: the other nodes have copies."""
 
     def figures(self) -> dict[str, float]:
         return {"cluster_strays": self._store.strays + self._lease_strays.count}

@@ -1,6 +1,7 @@
 """One running registry: its ports, folder, key and store put together, and taken apart in order."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
     from chatapp.wire.aio.lan import Announcer
+
+_log = logging.getLogger(__name__)
 
 _DESCRIPTORS_KEPT = 48
 """Descriptors for listening sockets, the event loop, journals and files being written."""
@@ -363,8 +366,12 @@ class Registry:
             await self._admin.close()
         elif self._admin_socket is not None:
             self._admin_socket.close()
-        await driver.stop()
+        table = await driver.stop()
         listening.pause(driver.edge)
+        try:
+            self._storage.keep_table(table)
+        except OSError as error:  # then everybody fetches it anew
+            _log.warning("%s: %s", self.folder, error.strerror or error)
         if self._bus is not None:
             await self._bus.close()
         if self._lets_port_go:
@@ -388,7 +395,8 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
-        loaded = msgspec.structs.replace(loaded, table=self._kept_table())
+        if self._bus is not None:
+            loaded = msgspec.structs.replace(loaded, table=self._kept_table())
         self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
         core = self._make_core(identity, loaded, store)

@@ -13,7 +13,7 @@ from chatapp.registry.edge.driver import EdgeDriver, Timed
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.people.access import AccessLists
-from chatapp.registry.store.protocol import Store
+from chatapp.registry.store.protocol import KeptTable, Store
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost
@@ -269,9 +269,10 @@ class RegistryDriver:
         self._maintain()
         self.edge.start(endpoint)
 
-    async def stop(self) -> None:
+    async def stop(self) -> KeptTable:
         """Stop: tell everybody, store and answer what is under way, then end the links and close
-        the store. In a cluster nobody is told: people are back at another node in a moment."""
+        the store. In a cluster nobody is told: people are back at another node in a moment. Return
+        the table before the links ended."""
         if self._neighbours is None:
             self._core.tell_stopping()
         await self.committer.settle()
@@ -280,8 +281,10 @@ class RegistryDriver:
         if self._neighbours is not None:
             self._has_left = True
             self._neighbours.leave()
+        table = self._core.engine.hub.directory.kept()
         await self.edge.stop("the registry stops")
         await self.committer.finish()
+        return table
 
     def receive_bus(self, data: bytes) -> None:
         """Hand a message of another node to the engine, unless it has left: what it would store

@@ -103,7 +103,7 @@ class LinkLifecycle:
         """Attach a member's link: keys and mail follow."""
         if caller.link is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
-        replaced = self._presence.attach(caller, caller.link, request.sender_index, now=now)
+        replaced = self._presence.attach(request, caller, caller.link, now=now)
         if replaced is None:
             return [Drop(reason=DropReason.MISPLACED_ATTACH)]
         effects: list[Effect] = []

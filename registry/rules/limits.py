@@ -96,6 +96,13 @@ class Leases(Generic[Held]):
         )  # keeps the order when `now` runs backwards
         self._until[key] = max(now + self.span, latest)
 
+    def postpone(self, until: float) -> None:
+        """Let no lease end before this time."""
+        for key, ends_at in self._until.items():
+            if ends_at >= until:
+                return
+            self._until[key] = until
+
     def end(self, key: Held) -> bool:
         """End a lease. Return whether there was one."""
         return self._until.pop(key, None) is not None

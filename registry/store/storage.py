@@ -1,20 +1,30 @@
 """Where a registry's state and its identity are: in its folder, or elsewhere
 (`registry.cluster`)."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from chatapp.registry.store.files import FileStore
 from chatapp.registry.store.keystore import had_key, has_key, load_or_make
-from chatapp.registry.store.protocol import Loaded, Store, StoreUnusable
-from chatapp.wire.folders import make_private
+from chatapp.registry.store.protocol import KeptTable, Loaded, Store, StoreUnusable
+from chatapp.wire.errors import quoted
+from chatapp.wire.folders import make_private, write_whole
 from chatapp.wire.identity import Identity
 from chatapp.wire.storage import Disk
 
 if TYPE_CHECKING:
     from chatapp.registry.store.backup import Inspection, Manifest
+
+_log = logging.getLogger(__name__)
+
+TABLE = "table"
+"""The file with the table as it was told last. It is there between an orderly stop and the next
+start only, and in no backup."""
 
 CLUSTER_MARK = "cluster"
 """The file that says that the folder belongs to a node of a cluster, whose state is not in the
@@ -56,6 +66,10 @@ class Storage(Protocol):
     def verify(self) -> "Inspection":
         """Read everything that is kept, likewise."""
 
+    def keep_table(self, table: KeptTable) -> None:
+        """Keep the table as it was told last, for the next run, as far as that is done by this
+        node."""
+
     def figures(self) -> dict[str, float]:
         """Return the figures of where it is kept, by name."""
 
@@ -91,7 +105,23 @@ class FolderStorage:
         loaded = self._store.load()
         # A new key is made last: once it exists, the store's files must exist too.
         identity, is_new = found or load_or_make(self._folder, self._rng)
-        return Found(loaded, identity, is_new)
+        return Found(msgspec.structs.replace(loaded, table=self._take_table()), identity, is_new)
+
+    def keep_table(self, table: KeptTable) -> None:
+        write_whole(self._folder / TABLE, msgspec.msgpack.encode(table))
+
+    def _take_table(self) -> KeptTable | None:
+        """Return the table that the last run has kept, once: after this run it is old."""
+        path = self._folder / TABLE
+        try:
+            data = path.read_bytes()
+            path.unlink()
+            return msgspec.msgpack.decode(data, type=KeptTable)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+            _log.warning("%s: %s; everybody fetches the table anew", path, quoted(str(error)))
+            return None
 
     def back_up(self, target: Path, *, port: int, made_at: int) -> "Manifest":
         from chatapp.registry.store.backup import make_backup  # deferred: it is rarely done

@@ -118,6 +118,6 @@ class Engine:
         """Open a link for a registered peer, which claims a sender index; returns its first
         notices."""
         self.connect(link)
-        answer, *frames = self.write(link, who.first_frame([60, claimed]))
+        answer, *frames = self.write(link, who.first_frame([60, claimed, 0]))
         who.link_answered(answer)
         return [who.read(frame) for frame in frames]

@@ -19,8 +19,8 @@ def test_a_link_begins_with_a_grant_and_the_mail() -> None:
 
 
 def test_a_run_of_a_program_keeps_its_index_and_no_other_has_it() -> None:
-    """Clause 8.1: "If that is the one in the peer's row, the registry grants it again; else it
-    grants one that nobody had, and not the one that Attach names"."""
+    """Clause 8.1: "the registry grants it again; else it grants one that nobody had, and not the
+    one that Attach names"."""
     engine, alice = Engine(), Stranger("alice", 0x01)
     engine.let_in(alice, HERE)
     first = engine.link_up(alice, 1)[0][4]

@@ -234,7 +234,7 @@ def test_frames_of_a_link_are_counted() -> None:
     """Clause 9.2: "The nonce is four zero bytes and the count of frames sealed in that direction
     before it; the kind byte is the additional data"."""
     _, up, down = link_keys()
-    assert by_hand.packed([60, 0]) == printed("link", "attach")
+    assert by_hand.packed([60, 0, 0]) == printed("link", "attach")
     assert by_hand.link_frame(up, 0, printed("link", "fetch")) == printed("link", "frame.up.0")
     assert by_hand.link_frame(down, 1, b"") == printed("link", "frame.down.1")
 

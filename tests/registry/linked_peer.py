@@ -37,8 +37,8 @@ class LinkedPeer(Newcomer):
         self.group = ""
         """The group of the room that we entered last."""
         self.sender_index = 0
-        self.claims = 0
-        """The sender index that our program says it had."""
+        self.claims = self.knows = 0
+        """The sender index that our program says it had, and the version of its table."""
         self.is_frozen = False
         """Whether the program is stopped, with its connection open."""
 
@@ -57,7 +57,7 @@ class LinkedPeer(Newcomer):
     def first_frame(self, said: bytes | None = None) -> bytes:
         """Return the first frame, which opens the session of a link and carries an Attach or
         another request."""
-        said = encode(Attach(self.claims)) if said is None else said
+        said = encode(Attach(self.claims, self.knows)) if said is None else said
         first, self._begun = self.sessions.open_link(self._registry[0], said, now=self.rig.now)
         return first
 

@@ -6,12 +6,15 @@ The store is in memory and forgets what was not synced; a sync takes a moment, a
 
 import random
 
+import msgspec
+
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import MailStored
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import StoreError, StoreFull
@@ -22,6 +25,10 @@ from tests.support.network import Network
 from tests.support.registry_machine import RegistryMachine
 
 SYNC_TAKES = 0.002
+NOTED = 0.02
+"""The share of turns after which somebody else has the table."""
+KNOWS_NOW, KNOWS = 0.4, 0.7
+"""How often the next run knows the table as it was, and how often it knows one at all."""
 
 
 class SimulatedRegistry(RegistryMachine[RegistryCore]):
@@ -46,6 +53,9 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         one) is on disk."""
         self.refused_at = float("-inf")
         """When the disk last refused a write."""
+        self._tables = random.Random(1)
+        self._table: KeptTable | None = None
+        """What the next run knows of the table; it may have been told of more."""
 
     @property
     def engine(self) -> Engine:
@@ -62,9 +72,9 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             clock=WallClock(now=now, wall=self.wall),
             store=self.store,
         )
-        core = RegistryCore(
-            context, self.store.load(), link_port=self.address.port, desk=self.desk, now=now
-        )
+        loaded = msgspec.structs.replace(self.store.load(), table=self._table)
+        self._table = None
+        core = RegistryCore(context, loaded, link_port=self.address.port, desk=self.desk, now=now)
         self._is_syncing, self._appended = False, 0
         entries = (
             core.entries_to_store()
@@ -76,7 +86,13 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.turn()
 
     def crash(self) -> None:
-        """Kill the program and lose what was not synced: worse than a plain `kill -9`."""
+        """Kill the program and lose what was not synced: worse than a plain `kill -9`. The next run
+        may know the table as it was now, a while ago, or not at all."""
+        knows = self._tables.random()
+        if knows < KNOWS_NOW:
+            self._table = self.engine.hub.directory.kept()
+        elif knows > KNOWS:
+            self._table = None
         self.kill()
         self.store.crash()
 
@@ -198,6 +214,8 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             self.store.recover()
 
     def end_turn(self, core: RegistryCore) -> None:
+        if self._tables.random() < NOTED:
+            self._table = core.engine.hub.directory.kept()
         """Commit as `registry.program.driver` does: one sync at a time covers what was appended
         before it began."""
         entries = core.entries_to_store()

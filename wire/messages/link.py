@@ -60,6 +60,8 @@ class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
 
     sender_index: SenderIndex = 0
     """The index that this run of the program was granted last; 0 for none (clause 8.1)."""
+    version: Count = 0
+    """Of the peer's table."""
 
 
 class AnnouncementKind(enum.IntEnum):

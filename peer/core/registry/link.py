@@ -15,7 +15,7 @@ from chatapp.wire.limits import (
     LINK_RATE_LEAST,
     LINK_STALL_TIMEOUT,
 )
-from chatapp.wire.messages.link import Attach, PeerRequest
+from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
@@ -59,9 +59,9 @@ meanwhile is still unread."""
 class OpenLink(Protocol):
     """Begins the session of a link with our registry."""
 
-    def __call__(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Return the first frame, which carries `payload`, and the object that opens the answer.
-        Raises SealError."""
+    def __call__(self, sender_index: int, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Return the first frame, which names the sender index that we had, and the object that
+        opens the answer. Raises SealError."""
 
 
 class LinkState(enum.Enum):
@@ -181,8 +181,7 @@ class RegistryLink:
         if self.state is not LinkState.OPENING or self._open_link is None:
             return
         try:
-            attach = encode(Attach(self.sender_index))
-            first, self._begun = self._open_link(attach, now=now)
+            first, self._begun = self._open_link(self.sender_index, now=now)
         except SealError:
             return  # we have another registry by now; the attempt will time out
         self.outgoing.append(frame(first))

@@ -24,6 +24,7 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
+from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import (
     Leave,
     Left,
@@ -538,10 +539,11 @@ class RegistrySession:
             self.outgoing.append((opened.answer, self.address))
         return opened.payload
 
-    def open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        """Begin the session of a link. Return the first frame, which carries `payload`. Raises
-        SealError."""
-        return self.sessions.open_link(self._registry, payload, now=now)
+    def open_link(self, sender_index: int, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Begin the session of a link. Return the first frame, which attaches us. `sender_index`:
+        the one that we were granted last; 0 for none. Raises SealError."""
+        attach = encode(Attach(sender_index, self.table_version))
+        return self.sessions.open_link(self._registry, attach, now=now)
 
     def _context_of(self, identity: bytes) -> bytes | None:
         return self._context if identity == self._registry else None

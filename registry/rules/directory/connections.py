@@ -154,7 +154,7 @@ class Liveness:
         self._probes_max: Final = policy.probes
         self._late_after: Final = policy.late_after
         self._patience: Final = policy.probe_span * policy.probes
-        self._patient_until = float("-inf")
+        self._all: Final = (self._leases, self._slow_leases, self._doubted)
 
     def note_if_present(self, identity: bytes, *, now: float) -> None:
         """Note a sign of life of somebody who is here already."""
@@ -208,7 +208,8 @@ class Liveness:
         if now > due + self._late_after:
             # The registry itself was stopped, and signs of life from meanwhile are still to be
             # read: wait before judging.
-            self._patient_until = now + self._patience
+            for leases in self._all:
+                leases.postpone(now + self._patience)
             return [], []
         to_ask: list[bytes] = []
         silent: list[bytes] = []
@@ -229,10 +230,8 @@ class Liveness:
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
-        leases = (self._leases, self._slow_leases, self._doubted)
-        deadlines = [lease.next_deadline() for lease in leases]
-        due = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        return None if due is None else max(due, self._patient_until)
+        deadlines = [leases.next_deadline() for leases in self._all]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _end_leases(self, identity: bytes) -> None:
         self._leases.end(identity)

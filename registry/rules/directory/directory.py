@@ -137,6 +137,14 @@ _RECALLED: Final = frozenset({Presence.AWAY, Presence.LOST, *ONLINE})
 _rows: Final = msgspec.msgpack.Decoder(Row)
 
 
+def _row_in(raw: msgspec.Raw) -> Row | None:
+    """Decode a row that was kept; None if it is none: it may come from a file."""
+    try:
+        return _rows.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
 def _still_holds(row: Row, person: Person, is_sender: Callable[[int], bool]) -> bool:
     """Whether a row of an earlier run says nothing that has changed since."""
     return (
@@ -231,11 +239,15 @@ class Directory:
         """Take the rows that an earlier run has told of, and that still hold. Return whose they
         are. `is_sender`: whether an index can be that of a sender still."""
         recalled: list[Person] = []
+        told_at = 0
         for raw in kept.rows:
-            row = _rows.decode(raw)
-            person = self._people.get(row.card.identity)
-            if person is None or not _still_holds(row, person, is_sender):
+            row = _row_in(raw)
+            person = None if row is None else self._people.get(row.card.identity)
+            if row is None or person is None or not _still_holds(row, person, is_sender):
                 continue
+            if not told_at < row.version <= kept.version:
+                continue
+            told_at = row.version
             person.card, person.since, person.version = row.card, row.since, row.version
             person.presence, person.sender_index = row.presence, row.sender_index
             person.status, person.away = row.status, row.away
@@ -248,6 +260,11 @@ class Directory:
         self.table.gaps = list(kept.gaps)
         self.table.recall(recalled, upto=kept.version, first=first)
         return recalled
+
+    def kept(self) -> KeptTable:
+        """Return the table for a run that goes on with it."""
+        rows = [person.row() for _, person in self.table.entries()]
+        return KeptTable(self.table.version, rows, self.table.gaps)
 
     def tell_all(self) -> None:
         """Announce all rows anew: somebody may have rows of an earlier run that this one does not

@@ -24,6 +24,7 @@ from chatapp.registry.rules.effects import (
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.messages import table
+from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import AskLease, LeaseNamed, Leave, Left, Ping, Pong
 
 
@@ -90,12 +91,13 @@ class PresenceTracker:
         return []
 
     def attach(
-        self, caller: Caller, link: int, sender_index: int, *, now: float
+        self, request: Attach, caller: Caller, link: int, *, now: float
     ) -> list[Effect] | None:
         """Attach a link and end a former one. Return None if the link is attached already, or the
         person has no name. A program that had the person's last sender index, as it says, keeps it:
-        it goes on counting. While there is no index for another one, the link itself is ended: its
-        peer makes another. So is a link at a node that the person has left."""
+        it goes on counting. So it does not if its table has what an earlier run alone told it: then
+        it fetches the whole one. While there is no index for another one, the link itself is ended:
+        its peer makes another. So is a link at a node that the person has left."""
         person, connection = (
             self._directory.person(caller.identity),
             self.connections.of(caller.identity),
@@ -104,8 +106,12 @@ class PresenceTracker:
             return None
         if not self._is_current(caller):
             return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
-        is_same_run = sender_index != 0 and sender_index == connection.sender_index
-        index = sender_index if is_same_run else self.connections.indices.take(sender_index)
+        claimed = request.sender_index
+        goes_on = claimed != 0 and claimed == connection.sender_index
+        if goes_on and not self._directory.table.is_missed(request.version):
+            index: int | None = claimed
+        else:
+            index = self.connections.indices.take(claimed)
         if index is None:
             return [Disconnect(link=link, reason=LinkEndReason.NO_SENDER_INDEX)]
         former = connection.link

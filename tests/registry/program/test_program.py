@@ -5,14 +5,18 @@ import asyncio
 import contextlib
 import random
 import socket
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chatapp.registry.program.app import ListeningPort, NodeParts, Registry, Unable
 from chatapp.registry.program.texts import address_lines
 from chatapp.registry.store.keystore import KEY_FILE
+from chatapp.registry.store.protocol import KeptTable
+from chatapp.registry.store.storage import TABLE, FolderStorage
 from chatapp.wire.address import Address
 from chatapp.wire.admission import make_register
 from chatapp.wire.aio.lan import own_addresses
@@ -233,8 +237,11 @@ async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: R
     await running.registry.stop()
     assert await ann.notice() == Announcement(AnnouncementKind.STOPPING, "", 0)
     assert await ann.ended()
+    kept = running.registry.folder / TABLE
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     again = Registry(running.port, running.data, say=running.lines.append)
     await again.start()
+    assert not kept.exists(), "after a crash of this run it would be old"
     assert again.fingerprint == running.registry.fingerprint
     back = running.client("ann")
     await back.register()
@@ -244,6 +251,29 @@ async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: R
     back.close()
     await again.stop()
     running.registry = Registry(running.port, running.data, say=running.lines.append)
+
+
+KEPT = KeptTable(9, [msgspec.Raw(b"\x01")], [(3, 5)])
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (msgspec.msgpack.encode(KEPT), KEPT),
+        *((data, None) for data in (b"", b"\xc1", b"\x93\x01\x02\x03", b"\x91" * 5_000)),
+    ],
+)
+def test_a_kept_table_is_read_once_and_a_damaged_one_not_at_all(
+    tmp_path: Path, data: bytes, found: KeptTable | None
+) -> None:
+    (tmp_path / TABLE).write_bytes(data)
+    for table in (found, None):
+        storage = FolderStorage(tmp_path, rng=random.Random(1), now=lambda: 0.0, disk=None)
+        store = storage.open()
+        assert storage.load().loaded.table == table
+        store.close()
+    storage.keep_table(KEPT)
+    assert (tmp_path / TABLE).read_bytes() == msgspec.msgpack.encode(KEPT)
 
 
 async def test_a_taken_port_is_named_and_nothing_is_made(tmp_path: Path) -> None:

@@ -43,3 +43,14 @@ def test_who_expires_is_just_who_was_not_renewed_in_time(
     assert leases.next_deadline() == min(model.values(), default=None)
     assert set(leases.expired(now=until)) == {key for key, end in model.items() if end <= until}
     assert len(leases) == sum(end > until for end in model.values())
+
+
+def test_what_is_postponed_ends_with_the_first_of_the_others() -> None:
+    leases: Leases[str] = Leases(30.0)
+    for now, who in enumerate(("ann", "bob", "carol")):
+        leases.renew(who, now=float(now))
+    leases.postpone(31.0)
+    assert leases.expired(now=30.9) == []
+    assert leases.expired(now=31.0) == ["ann", "bob"]
+    leases.postpone(20.0)
+    assert leases.next_deadline() == 32.0

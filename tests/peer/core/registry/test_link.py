@@ -40,8 +40,8 @@ class Wire:
     def open(self) -> None:
         self.end.open(self._open_link, now=self.now)
 
-    def _open_link(self, payload: bytes, *, now: float) -> tuple[bytes, LinkOpening]:
-        return self.alice.open_link(BOB.id, payload, now=now)
+    def _open_link(self, sender_index: int, *, now: float) -> tuple[bytes, LinkOpening]:
+        return self.alice.open_link(BOB.id, encode(Attach(sender_index)), now=now)
 
     def connect(self) -> None:
         """TCP is connected and our request is granted, but the answer has not come."""

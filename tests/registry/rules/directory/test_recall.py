@@ -96,7 +96,10 @@ def test_a_run_that_knows_nothing_gives_nobody_their_old_index(rig: Rig) -> None
     assert ann.sender_index == used + 1
 
 
-@pytest.mark.parametrize("change", ["banned", "index of the next block", "released"])
+@pytest.mark.parametrize(
+    "change",
+    ["banned", "index of the next block", "released", "damaged", "a version of a later run"],
+)
 def test_rows_that_do_not_hold_any_more_are_not_recalled(rig: Rig, change: str) -> None:
     ann, _ = rig.member("ann"), rig.member("bob")
     since, kept = rig.core.engine.hub.directory.version, rig.kept_table()
@@ -107,9 +110,11 @@ def test_rows_that_do_not_hold_any_more_are_not_recalled(rig: Rig, change: str) 
         row = msgspec.structs.replace(row, presence=Presence.BANNED)
     elif change == "index of the next block":
         row = msgspec.structs.replace(row, sender_index=2 * BLOCK)
-    else:
+    elif change == "released":
         row = msgspec.structs.replace(row, presence=Presence.RELEASED)
-    kept.rows[at] = msgspec.Raw(encode(row))
+    else:
+        row = msgspec.structs.replace(row, version=kept.version + 1)
+    kept.rows[at] = msgspec.Raw(b"\xc1" if change == "damaged" else encode(row))
     rig.restart(table=kept)
     come_back(ann)
     assert {row.card.name for row in news_for(ann, since)} >= {"bob"}
@@ -137,9 +142,13 @@ def test_who_knows_more_than_this_run_gets_all_rows_anew(rig: Rig) -> None:
     ahead = rig.core.engine.hub.directory.version
     assert ahead > known
     rig.restart(table=kept)
+    ann.knows = ahead
+    had = ann.sender_index
     come_back(ann, bob, carol)
+    assert ann.sender_index != had, "so its program forgets what it knows, and fetches all rows"
     rig.advance(1.0)
-    assert news_for(carol, known) == []
+    (row,) = news_for(carol, known)
+    assert (row.card.name, row.sender_index) == ("ann", ann.sender_index)
     told = {row.card.name: row for row in news_for(ann, ahead)}
     assert set(told) == set(PEOPLE)
     assert all(row.presence in ONLINE and row.version > ahead for row in told.values())
