@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from chatapp import ChatAppError, Conversation, ConversationKind, NotOpen, Peer, Receipt, events
-from chatapp.peer.api.conversations import addresses
 
 __all__ = ["Bot", "Handler", "Message", "Report", "Task"]
 
@@ -113,7 +112,7 @@ class Message:
     @property
     def is_addressed(self) -> bool:
         """Whether it is to the bot alone, or has `@` and the bot's name in it."""
-        return self.line.conversation.is_person or addresses(self.text, self.peer.name)
+        return self.line.is_for(self.peer.name)
 
     async def answer(self, text: str) -> Receipt | None:
         """Say this where the message came from: to its author, in the room, or to everybody.

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.conversations import Conversation, addresses
 from chatapp.peer.api.enums import Explained, Numbered
 from chatapp.peer.api.files import FileTransfer
 from chatapp.wire.address import Address
@@ -562,6 +562,10 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     """The file that is offered, if the text is the name of one."""
     reactions: tuple[Reaction, ...] = ()
     """EMOJIS_SHOWN at most."""
+
+    def is_for(self, name: str) -> bool:
+        """Whether it is said to one person alone, or has `@` and this name in it."""
+        return self.conversation.is_person or addresses(self.text, name)
 
     @property
     def as_target(self) -> Target:
