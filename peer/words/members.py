@@ -26,6 +26,7 @@ OVER: Final = (
     "and close this page."
 )
 CLOSED: Final = "This window is closed; your program goes on."
+GONE: Final = "This window was closed, and nothing was done: reload the page, and do it again."
 AWAY: Final = (
     "Your program does not answer. If it has ended, start it again with --web, "
     "and open the address that it prints."

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
+from chatapp.peer.faces.web.limits import WINDOWS_MAX
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
 from tests.cast.people import Person
 from tests.cast.stage import Stage
@@ -244,6 +245,17 @@ async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) 
     for window in (page, second):
         await expect(window.get_by_text("to both", exact=True)).to_have_count(1)
     await second.close()
+
+    # A window that was closed meanwhile is followed by another one, which sends what waits.
+    await page.evaluate("feed.stream.close(); feed.isLive = false")
+    await talk.says("in the meantime")
+    for _ in range(WINDOWS_MAX):
+        opened = await page.context.new_page()
+        await opened.goto(re.sub(r"\d+/\?.*", "", page.url))
+        await opened.close()
+    await page.evaluate("feed.connect()")
+    await bob.sees("alice: in the meantime")
+    await expect(talk.line("in the meantime")).to_have_count(1)
 
     # The terminal is killed with all that it serves. What is typed then stays in sight.
     talk.alice.signal(signal.SIGSTOP)

@@ -200,12 +200,12 @@ TALK: Final[dict[str, Row]] = {
     "a message that was seen": (
         _is_seen,
         dict.fromkeys(("line", "pipe", "attached"), ('[bob has seen "see you at noon".]',))
-        | {"full": ("you  see you at noon", "✓✓")},
+        | {"full": ("you  see you at noon", "✓✓"), "own page": ("see you at noon", ">seen<")},
     ),
     "an action": (
         _acts,
         dict.fromkeys(("line", "pipe", "attached"), ("* bob waves",))
-        | {"full": ("* bob  waves", "Conversations")},
+        | {"full": ("* bob  waves", "Conversations"), "own page": ("* bob", ">waves<")},
     ),
     "one line to several people, one of them away": (
         _writes_to_somebody_away,
@@ -213,19 +213,28 @@ TALK: Final[dict[str, Row]] = {
             ("line", "pipe", "attached"),
             ("[One message to each of bob and alice.]", "[bob is away: at lunch.]"),
         )
-        | {"full": ("One message to each of bob and", "bob is away: at lunch", '"exam"')},
+        | {
+            "full": ("One message to each of bob and", "bob is away: at lunch", '"exam"'),
+            "own page": ("One message to each of bob and alice.", "bob is away: at lunch."),
+        },
     ),
     "being away": (
         _is_away,
         dict.fromkeys(("line", "pipe", "attached"), ("Others see that you are away: at lunch.",))
-        | {"full": ("Others see that you are away: at", "alice · away")},
+        | {
+            "full": ("Others see that you are away: at", "alice · away"),
+            "own page": ("Others see that you are away: at lunch.", ">away<"),
+        },
     ),
     "a line that is cancelled": (
         _cancels,
         dict.fromkeys(
             ("line", "pipe", "attached"), ("[What you said to dave is cancelled: nobody has it",)
         )
-        | {"full": ("you  oops", "✗", "What you said to dave is cancelled")},
+        | {
+            "full": ("you  oops", "✗", "What you said to dave is cancelled"),
+            "own page": ("oops", "mark lost", "What you said to dave is cancelled"),
+        },
     ),
     "what is begun elsewhere": (
         _begins_elsewhere,

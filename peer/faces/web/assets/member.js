@@ -107,7 +107,8 @@ document.addEventListener("visibilitychange", () => soon(look, 50));
 
 // --- what is said and typed
 
-const outbox = new Outbox(`unsent ${location.pathname}`, {
+// Kept for the page, not for its window: a line that waits is sent by the next one.
+const outbox = new Outbox(`unsent ${location.pathname.split("/")[1]}`, {
   isKept: false,
   log: () => log,
   canPost: () => feed.isLive,
@@ -115,7 +116,7 @@ const outbox = new Outbox(`unsent ${location.pathname}`, {
     let answer;
     try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, ...line.more })); } catch { return false; }
     if (answer.status === 403) location.reload();
-    if (answer.ok || answer.status === 403) return answer.ok;
+    if (answer.ok || answer.status === 403 || answer.status === 410) return answer.ok;
     throw new Refused(line, await answer.text());
   },
   refused: (line, why) => {

@@ -29,6 +29,7 @@ from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.panes import next_with_news
+from chatapp.peer.words import members as words
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, peer_name
 
@@ -155,10 +156,13 @@ class MemberApp:
         return RedirectResponse(f"{window.number}/{query}", 303)
 
     def _window_of(self, request: Request) -> Window | Response:
-        """Return the window that a request names, or the answer if there is none."""
+        """Return the window that a request names, or the answer if there is none. A form is not led
+        to another window: what it says would be lost."""
         if not self._entrance.admits(request):
             return self._entrance.locked()
         window = self._windows.known(request.path_params["window"])
+        if (window is None or window.is_over) and request.method == "POST":
+            return PlainTextResponse(words.GONE, 410)
         if window is None or window.is_over:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"../{query}", 303)

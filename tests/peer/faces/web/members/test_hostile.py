@@ -25,6 +25,7 @@ from chatapp.peer.faces.web.limits import (
 from chatapp.peer.faces.web.members.app import ACTIONS, MemberApp, OpenWindows
 from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.rpc.place import Offer
+from chatapp.peer.words import members as words
 from tests.peer.faces.web.asking import Answer, ask, scope_of
 from tests.peer.faces.windows import until
 from tests.peer.village import Village, village  # noqa: F401
@@ -205,6 +206,9 @@ async def test_windows_streams_lines_and_bytes_are_bounded(browser: Browser) -> 
     assert len(browser.windows) == WINDOWS_MAX
     gone = await browser.ask(f"{browser.path}/?with=everybody")
     assert (gone.status, gone.headers["location"]) == (303, "../?with=everybody")
+    late = await browser.post("say", text="hello", **{"with": "everybody"})
+    assert (late.status, late.text) == (410, words.GONE)
+    assert len(browser.windows) == WINDOWS_MAX
 
 
 async def test_a_long_log_is_shown_in_part(browser: Browser) -> None:
