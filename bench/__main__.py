@@ -23,6 +23,7 @@ from bench import (
     presence,
     size,
     slow,
+    web,
 )
 from bench.document import put_section
 from bench.figures import Figure, Run, save
@@ -52,6 +53,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "I1": frugal.i1,
     "H1": past.h1,
     "P1": past.p1,
+    "W1": web.w1,
 }
 
 

@@ -111,7 +111,7 @@ async def _measure_past(
     peer = Peer("alice", server, home=folder)
     await peer.open()
     await peer.close()
-    await asyncio.to_thread(_write_mixed, peer.folder / "history.db", server_name(*server), texts)
+    await asyncio.to_thread(write_mixed, peer.folder / "history.db", server_name(*server), texts)
     bob = person("bob")
     await peer.open()
     try:
@@ -170,7 +170,7 @@ class _Ticking:
             last = now
 
 
-def _write_mixed(path: Path, server: str, texts: list[str]) -> None:
+def write_mixed(path: Path, server: str, texts: list[str]) -> None:
     """Write a history of one person with whom most is said, of a room of twenty, and of the
     channel."""
     history = History(path, server=server)

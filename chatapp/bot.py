@@ -109,6 +109,11 @@ class Message:
         conversation = self.line.conversation
         return conversation.name if conversation.is_room else None
 
+    @property
+    def is_addressed(self) -> bool:
+        """Whether it is to the bot alone, or has `@` and the bot's name in it."""
+        return self.line.is_for(self.peer.name)
+
     async def answer(self, text: str) -> Receipt | None:
         """Say this where the message came from: to its author, in the room, or to everybody.
         Returns None if that conversation has had all answers that it gets in a minute. Raises as
@@ -313,13 +318,13 @@ class _Service:
             match event:
                 case events.MailReturned(lines=lines):
                     for line in lines:
-                        if isinstance(line, events.Said):
+                        if isinstance(line, events.Said) and line.file is None:
                             await self._take(line, is_old=is_start)
                         else:
                             self._peer.events_shown([line])
-                case events.Said(visit=0):
+                case events.Said(visit=0, file=None):
                     await self._take(event, is_old=is_start and event.is_late)
-                case events.Edited() | events.Retracted() | events.Reacted():
+                case events.Line(visit=0):
                     self._peer.events_shown([event])
                 case (
                     events.NameUnavailable()

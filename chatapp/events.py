@@ -41,6 +41,8 @@ from chatapp.peer.api.events import (
     Event,
     EventsMissed,
     Figures,
+    FileAnswered,
+    FileChanged,
     FolderNotMoved,
     HeldBack,
     HistoryBehind,
@@ -78,6 +80,7 @@ from chatapp.peer.api.events import (
     NotLetIn,
     NotTrusted,
     NumberMoved,
+    OfferedFile,
     PastSessions,
     PeopleEvent,
     PeopleListed,
@@ -139,6 +142,7 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 from chatapp.wire.errors import DecodeError
@@ -169,6 +173,11 @@ __all__ = [
     "Event",
     "EventsMissed",
     "Figures",
+    "FileAnswered",
+    "FileChanged",
+    "FileState",
+    "FileTransfer",
+    "FileTrouble",
     "FolderNotMoved",
     "HeldBack",
     "HeldInput",
@@ -208,6 +217,7 @@ __all__ = [
     "NotTrusted",
     "NothingSaid",
     "NumberMoved",
+    "OfferedFile",
     "PastLine",
     "PastSession",
     "PastSessions",

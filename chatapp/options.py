@@ -118,6 +118,10 @@ class PeerOptions(ServerOptions, frozen=True, kw_only=True):
             help="Spare a slow link, whatever is measured: a lease of five minutes.",
         ),
     ] = False
+    downloads: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where to put files that others give you (~/Downloads)."),
+    ] = None
     seen: Annotated[
         bool,
         typer.Option("--seen", help="Exchange seen marks with people who want them, too."),

@@ -178,6 +178,7 @@ def talk(
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
         slow_link=options.slow or prefers.slow,
+        downloads=folder_from(options.downloads, "--downloads"),
         gives_marks=options.seen or prefers.seen,
     )
     if is_daemon:

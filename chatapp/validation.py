@@ -126,13 +126,13 @@ def seconds_from(text: str, option: str, *, least: float, most: float) -> float:
     return seconds
 
 
-def folder_from(text: str | None) -> Path | None:
+def folder_from(text: str | None, option: str = "--data") -> Path | None:
     """Check a folder, which may not exist yet; None for none. Raises Misuse."""
     if text is None:
         return None
-    folder = _path(text, "--data")
+    folder = _path(text, option)
     if not text or (folder.exists() and not folder.is_dir()):
-        raise Misuse(f'--data: "{quoted(text)}" is not a folder')
+        raise Misuse(f'{option}: "{quoted(text)}" is not a folder')
     return folder
 
 

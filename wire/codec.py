@@ -15,11 +15,13 @@ from chatapp.wire.messages.direct import (
     DeliveryFrame,
     DirectBody,
     DirectGroupLine,
+    FileOffer,
     LastOpening,
     SeenUpTo,
     Typing,
     Unknown,
 )
+from chatapp.wire.messages.files import FileNotice, FileRequest
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import (
@@ -103,6 +105,7 @@ decode_table_batch: Final = _typed(TableBatch, "table batch")
 decode_signed_letter: Final = _typed(SignedLetter, "letter")
 decode_letter_body: Final = _said(LetterBody, "letter body")
 decode_group_body: Final = _said(GroupBody, "group line")
+decode_file_offer: Final = _typed(FileOffer, "offer of a file")
 _decode_hello: Final = _typed(Hello, "HELLO")
 _direct_body_of: Final = msgspec.msgpack.Decoder(DirectBody).decode
 _decode_direct_body: Final = _said(DirectBody, "message body")
@@ -113,6 +116,8 @@ _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count],
 _decode_frame: Final = _decoder(DatagramFrame, "frame")
 _decode_request: Final = _decoder(PeerRequest, "request")
 _decode_notice: Final = _decoder(RegistryNotice, "notice")
+_decode_file_request: Final = _decoder(FileRequest, "request for a file")
+_decode_file_notice: Final = _decoder(FileNotice, "answer about a file")
 
 
 def decode_frames(payload: bytes) -> list[DatagramFrame]:
@@ -160,6 +165,16 @@ def decode_request(payload: bytes) -> PeerRequest:
 def decode_notice(payload: bytes) -> RegistryNotice:
     """Decode a notice that the registry sent on a link (clause 9.4). Raises DecodeError."""
     return _decode_notice(payload)  # type: ignore[return-value]
+
+
+def decode_file_request(payload: bytes) -> FileRequest:
+    """Decode a request on a link for a file (clause 6.18). Raises DecodeError."""
+    return _decode_file_request(payload)  # type: ignore[return-value]
+
+
+def decode_file_notice(payload: bytes) -> FileNotice:
+    """Decode an answer on a link for a file (clause 6.18). Raises DecodeError."""
+    return _decode_file_notice(payload)  # type: ignore[return-value]
 
 
 def decode_direct_body(body: bytes) -> DirectBody:
@@ -284,6 +299,7 @@ class Kind(enum.IntEnum):
     GROUP_RELAYED = 9
     ANSWER = 10
     RENEWAL = 11
+    CHUNK = 12
 
 
 TAG_SIZE: Final = 8
@@ -291,6 +307,7 @@ AEAD_TAG_SIZE: Final = 16
 _sealed: Final = struct.Struct(">B8sI")
 _group: Final = struct.Struct(">B8sIIQ")
 _relayed: Final = struct.Struct(">BQ")
+_chunk: Final = struct.Struct(">BQ")
 _opening: Final = struct.Struct(">B32sQ8s32s16s16sI")
 _answer: Final = struct.Struct(">B8s8s32s16sI")
 COUNTER_SIZE: Final = 4
@@ -401,3 +418,18 @@ def unpack_relayed(data: bytes) -> tuple[int, bytes]:
     if len(data) < _relayed.size + GROUP_OVERHEAD:
         raise DecodeError("GROUP_RELAYED", f"{len(data)} bytes")
     return _relayed.unpack_from(data)[1], data[_relayed.size :]
+
+
+CHUNK_OVERHEAD: Final = _chunk.size + AEAD_TAG_SIZE
+
+
+def pack_chunk(index: int, sealed: bytes) -> bytes:
+    """Return a chunk of a file as it travels on a link, with its place in front (clause 6.18)."""
+    return _chunk.pack(Kind.CHUNK, index) + sealed
+
+
+def unpack_chunk(data: bytes) -> tuple[int, bytes]:
+    """Return (place, sealed chunk). Raises DecodeError."""
+    if len(data) <= CHUNK_OVERHEAD:
+        raise DecodeError("CHUNK", f"{len(data)} bytes")
+    return _chunk.unpack_from(data)[1], data[_chunk.size :]

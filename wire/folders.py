@@ -20,6 +20,14 @@ def path_of(named: str) -> Path:
         raise FileNotFoundError(errno.ENOENT, "there is no such user", named) from None
 
 
+def whole_path(typed: str) -> str:
+    """Return a path that a person typed in this program, as another program understands it too."""
+    try:
+        return str(path_of(typed).absolute()) if typed else ""
+    except OSError:
+        return typed
+
+
 def default_home() -> Path:
     """Return $CHATAPP_HOME, or the platform's folder for a program's data. Raises
     FileNotFoundError."""
@@ -34,6 +42,13 @@ def platform_home() -> Path:
     )
 
     return user_data_path("ChatApp", appauthor=False)
+
+
+def platform_downloads() -> Path:
+    """Return the user's folder for what was downloaded, as the platform has it."""
+    from platformdirs import user_downloads_path  # deferred as above
+
+    return user_downloads_path()
 
 
 def known_homes() -> list[Path]:

@@ -510,9 +510,51 @@ most 16,384 wait."""
 GROUP_HELD_MAX: Final = 64
 """Group frames held because their sender's table row has not arrived yet."""
 
+# --- files ---------------------------------------------------------------------------------------------------
+
+CHUNK_SIZE: Final = 256 * 1024
+"""Bytes of a file that are sealed, hashed and asked for as one."""
+
+PAGE_CHUNKS: Final = 8_192
+"""Chunks whose hashes make a page. A page is as long as a chunk, and stands for 2 GiB."""
+
+FILE_PAGES_MAX: Final = 512
+"""Pages of one file: their hashes are in the offer, which must stay far below a full message."""
+
+FILE_MAX: Final = FILE_PAGES_MAX * PAGE_CHUNKS * CHUNK_SIZE
+"""Bytes of one file: 1 TiB."""
+
+FILE_LINKS_MAX: Final = 16
+"""Connections on which others fetch our files at a time: a stranger opens no more."""
+
+FILE_STRANGERS_EACH: Final = 4
+"""Connections of one host that have not shown who they are: a stranger does not take them all."""
+
+FILE_LINK_OPENS_WITHIN: Final = 5.0
+"""Seconds until somebody who connects must have shown who they are."""
+
+FILE_LINK_IDLE_MAX: Final = 60.0
+"""Seconds without a request after which such a connection ends."""
+
+FILE_ASKED_MAX: Final = 16
+"""Requests on one connection that are not answered: what waits for a reader is 4 MiB at most."""
+
+FILES_KNOWN_MAX: Final = 256
+"""Files that a peer knows, its own and those offered to it: the oldest is forgotten."""
+
+FILE_OFFERS_BURST: Final = 30
+"""Offers of one person that are taken at once. Further ones are shown as messages and cannot be
+accepted: nobody fills the list of another."""
+
+FILE_OFFERS_PER_HOUR: Final = 30
+"""The same an hour, after that."""
+
 
 Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """A 32-byte public key: Ed25519 (identity) or X25519 (mail)."""
+
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""A SHA-256."""
 
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

@@ -1,4 +1,4 @@
-"""`ChatApp send`: the arguments for sending one message; `peer.faces.line.send` sends it."""
+"""`ChatApp send`: the arguments for sending one message or file; `peer.faces.line.send` sends it."""
 
 import os
 from typing import Annotated, Final
@@ -45,12 +45,16 @@ def send(
     log_level: Logging = QUIET,
     code: Code = None,
     registry_key: RegistryKey = None,
+    file: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Send this file, instead of a text, and wait for it."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the receipt as one JSON object.")
     ] = False,
 ) -> int:
-    """Send one message to one person, wait for its outcome, and leave."""
-    words = words or []
+    """Send one message or file to one person, wait for its outcome, and leave."""
+    words = [*(words or []), *(() if file is None else (file,))]
     is_short = len(words) == len(_SHORT)
     check_options(words[: len(_SHORT if is_short else _ARGUMENTS) - 1])
     if is_short:
@@ -68,7 +72,9 @@ def send(
     found = (
         remembered_server(me, folder, usage=usage) if servers is None else found_servers(servers)
     )
-    from chatapp.peer.faces.line.send import run
+    if file is not None and as_json:
+        raise Misuse("--json is for messages")
+    from chatapp.peer.faces.line.send import run, run_file
     from chatapp.peer.faces.program import StartOptions
     from chatapp.wire.folders import default_home
 
@@ -80,4 +86,6 @@ def send(
         home=folder or default_home(),
         code=shown,
     )
+    if file is not None:
+        return run_file(wanted, to=other, path=file, log_level=log_level.value)
     return run(wanted, to=other, text=said, as_json=as_json, log_level=log_level.value)

@@ -59,6 +59,8 @@ class TownMachine:
         self.host: Final = host
         """Its IP address."""
         self.folder: Final = folder
+        self.downloads: Final = folder / "Downloads"
+        """Where its programs put files that others give them."""
         loop = asyncio.get_running_loop()
 
         async def connect(make_link: MakeLink, host: str, port: int) -> None:
@@ -234,6 +236,7 @@ class Town:
             self._registry.address,
             home=place.folder,
             rooms=rooms,
+            downloads=place.downloads,
             gives_marks=gives_marks,
             machine=place.machine,
         )

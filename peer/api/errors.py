@@ -91,6 +91,35 @@ class ChangeRefused(ChatAppError):
         return f"nothing was sent: {self.reason.meaning}"
 
 
+class FileRefusal(Explained):
+    """Why a file is not offered or accepted."""
+
+    NOT_READABLE = "not_readable", "it cannot be read"
+    NO_FILE = "no_file", "it is no file"
+    TOO_LARGE = "too_large", "it is larger than 1 TiB"
+    IS_US = "is_us", "a file is offered to others"
+    NO_SUCH_OFFER = "no_such_offer", "no such file is offered"
+    IS_OVER = "is_over", "it is here already, or not offered any more"
+    EXISTS = "exists", "there is a file of that name"
+    NO_FOLDER = "no_folder", "the folder cannot be written to"
+    NOT_KEPT = "not_kept", "our own disk takes no note of it"
+
+
+class FileRefused(ChatAppError):
+    """A file is not offered or accepted."""
+
+    def __init__(self, reason: FileRefusal, path: str = "", detail: str = "") -> None:
+        """`detail`: what the system says."""
+        super().__init__(reason, path, detail)
+        self.reason = reason
+        self.path = path
+        self.detail = detail
+
+    def __str__(self) -> str:
+        parts = (quoted(self.path), self.reason.meaning, quoted(self.detail))
+        return ": ".join(filter(None, parts))
+
+
 class NotRunning(ChatAppError):
     """No program of this user runs under this name and lets others attach to it."""
 

@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.conversations import Conversation, addresses
 from chatapp.peer.api.enums import Explained, Numbered
+from chatapp.peer.api.files import FileTransfer
 from chatapp.wire.address import Address
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import DeskFigures, DeskPast, DeskRoom, VisitorForm
@@ -531,6 +532,13 @@ class DraftKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     text: str
 
 
+class OfferedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that somebody offers; the text of the line is its name."""
+
+    size: int
+    """Its bytes."""
+
+
 class Said(Line, frozen=True, kw_only=True, tag=True):
     """A line of a conversation, as it comes and as the history keeps it, with all changes of it. As
     an event, it is one that somebody else said; a note to ourselves is one, too."""
@@ -550,8 +558,14 @@ class Said(Line, frozen=True, kw_only=True, tag=True):
     """Whether its author has taken it back; the text is empty then."""
     is_unknown: bool = False
     """Whether it is something that this version cannot show."""
+    file: OfferedFile | None = None
+    """The file that is offered, if the text is the name of one."""
     reactions: tuple[Reaction, ...] = ()
     """EMOJIS_SHOWN at most."""
+
+    def is_for(self, name: str) -> bool:
+        """Whether it is said to one person alone, or has `@` and this name in it."""
+        return self.conversation.is_person or addresses(self.text, name)
 
     @property
     def as_target(self) -> Target:
@@ -580,7 +594,15 @@ class Reacted(Line, frozen=True, kw_only=True, tag=True):
     is_on: bool
 
 
-ChangeEvent = Edited | Retracted | Reacted
+class FileAnswered(Line, frozen=True, kw_only=True, tag=True):
+    """Somebody has the file that a line of ours offers, whole; or does not want it. `text` is
+    empty."""
+
+    target: Target
+    has_it: bool
+
+
+ChangeEvent = Edited | Retracted | Reacted | FileAnswered
 """The events that change a line."""
 
 LineEvent = Said | ChangeEvent
@@ -1180,6 +1202,13 @@ StorageEvent = (
 )
 
 
+class FileChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A file is offered, or stands otherwise than before: a few times a second while its bytes are
+    on their way."""
+
+    file: FileTransfer
+
+
 Event = (
     ReceivedEvent
     | SentEvent
@@ -1189,5 +1218,6 @@ Event = (
     | DutyEvent
     | StorageEvent
     | AttachmentEvent
+    | FileChanged
 )
 """All events."""

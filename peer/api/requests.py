@@ -19,6 +19,7 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Event, Person
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import (
     ConversationState,
@@ -151,7 +152,19 @@ class React(Request[Sent], frozen=True, kw_only=True):
     """As in `Send`."""
 
 
-Sending = Send | Edit | Retract | Cancel | React
+class OfferFile(Request[Sent], frozen=True, kw_only=True):
+    """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
+    FileRefused, sqlite3.Error."""
+
+    conversation: Conversation
+    path: str
+    """Whole, or from the folder in which the program runs that asks."""
+    wait: Outcome | None = None
+    key: Id = 0
+    """As in `Send`."""
+
+
+Sending = Send | Edit | Retract | Cancel | React | OfferFile
 """The requests that send something, and are answered with what has become of it."""
 
 
@@ -161,6 +174,29 @@ class TellTyping(Command, frozen=True, kw_only=True):
     stored."""
 
     to: str
+
+
+# --- files: each is named by the id of the line that offers it
+
+
+class ListFiles(Request[tuple[FileTransfer, ...]], frozen=True, kw_only=True):
+    """Return the files that are known here, ours and those offered to us, the oldest first."""
+
+
+class AcceptFile(Request[FileTransfer], frozen=True, kw_only=True):
+    """Fetch a file that is offered, or go on with one; `FileChanged` tells how far it is. Raises
+    FileRefused, sqlite3.Error."""
+
+    id: Id
+    path: str = ""
+    """What to call it; empty: its own name, in the folder for downloads. A folder stands for that
+    name in it."""
+
+
+class RefuseFile(Request[FileTransfer], frozen=True, kw_only=True):
+    """Say that we do not want a file, and remove what of it is here. Raises as `AcceptFile`."""
+
+    id: Id
 
 
 # --- waiting
@@ -502,6 +538,10 @@ AnyRequest = (
     | Retract
     | Cancel
     | React
+    | OfferFile
+    | ListFiles
+    | AcceptFile
+    | RefuseFile
     | FindSent
     | TellTyping
     | Wait

@@ -16,6 +16,7 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     Examine,
     ExplainDelivery,
+    OfferFile,
     ReadPage,
     SearchPast,
     Send,
@@ -27,6 +28,7 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.meanings import (
     LAST,
     SERVER,
+    AcceptOffer,
     CancelLine,
     ChangeLine,
     Context,
@@ -35,6 +37,7 @@ from chatapp.peer.commands.meanings import (
     Meaning,
     Mistake,
     OpenConversation,
+    RefuseOffer,
     SayHere,
     SayOfMe,
     SendToEach,
@@ -87,6 +90,8 @@ TEXT: Final = Shape("<text>", Cut.TEXT)
 MAYBE_TEXT: Final = Shape("[text]", Cut.MAYBE_TEXT)
 WORDS: Final = Shape("<words> [in <name>]", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
+NAME_AND_PATH: Final = Shape("<name> <path>", Cut.WORD_AND_TEXT)
+NTH_AS_PATH: Final = Shape("[n] [as <path>]", Cut.MAYBE_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
@@ -230,6 +235,37 @@ def send_direct(_: Context, names: str, text: str) -> Meaning:
 def act(_: Context, text: str) -> Meaning:
     """Read what the user does, in the words that others see behind the user's name."""
     return SayHere(f"{ACTION}{text}")
+
+
+def offer_file(context: Context, name: str, path: str) -> Meaning:
+    """Read a recipient and a path, as typed or as a terminal pastes it."""
+    to_one = other_person(lambda to: OfferFile(conversation=person(to), path=_path(path)))
+    return to_one(context, name)
+
+
+def accept_offer(_: Context, words: str = "") -> Meaning:
+    """Read which file is meant, and what to call it."""
+    first, _as, path = f" {words.strip()} ".partition(" as ")
+    digits = first.strip()
+    nth = number(digits) if digits else None
+    if (digits and nth is None) or (_as and not path.strip()):
+        return Mistake(answers.usage_line("/accept [n] [as <path>]"))
+    return AcceptOffer(nth, _path(path))
+
+
+def refuse_offer(_: Context, word: str = "") -> Meaning:
+    """Read which file is meant."""
+    nth = number(word) if word else None
+    return Mistake(answers.usage_line("/refuse [n]")) if word and nth is None else RefuseOffer(nth)
+
+
+def _path(typed: str) -> str:
+    """Return the path that is meant: a terminal on which a file is dropped quotes it, or puts a
+    backslash before each blank."""
+    path = typed.strip()
+    if len(path) > 1 and path[0] in "\"'" and path[-1] == path[0]:
+        return path[1:-1]
+    return path.replace("\\ ", " ")
 
 
 def send_all(_: Context, text: str) -> Meaning:

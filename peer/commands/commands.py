@@ -12,6 +12,7 @@ from chatapp.peer.api.requests import (
     Ignore,
     Leave,
     LeaveRoom,
+    ListFiles,
     ReleaseName,
     Rename,
     ShowRooms,
@@ -35,11 +36,13 @@ from chatapp.peer.commands.arguments import (
     MY_ROOM,
     NAME,
     NAME_AND_KEY,
+    NAME_AND_PATH,
     NAME_AND_TEXT,
     NEW_NAME,
     NOTHING,
     NTH_AND_EMOJI,
     NTH_AND_TEXT,
+    NTH_AS_PATH,
     OPERATOR,
     POSITION,
     POSITIONS,
@@ -49,6 +52,7 @@ from chatapp.peer.commands.arguments import (
     TEXT,
     WORDS,
     Command,
+    accept_offer,
     act,
     always,
     cancel,
@@ -60,9 +64,11 @@ from chatapp.peer.commands.arguments import (
     named,
     new_name,
     of_room,
+    offer_file,
     other_person,
     own_name,
     query,
+    refuse_offer,
     retract,
     say,
     search,
@@ -212,7 +218,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/cancel",),
         shape=MAYBE_NTH,
-        summary="take back your last message here that waits",
+        summary="take back your last message that waits, anywhere",
         read=cancel,
     ),
     Command(
@@ -221,6 +227,32 @@ COMMANDS: Final = (
         summary="put an emoji to the last message here, or take it away",
         example="👍",
         read=which_and_text(lambda text, which: ReactTo(text.strip(), which)),
+    ),
+    Command(
+        spellings=("/send_file", "/file"),
+        shape=NAME_AND_PATH,
+        summary="offer a file to one person; it stays where it is until they fetch it",
+        example="bob report.pdf",
+        read=offer_file,
+    ),
+    Command(
+        spellings=("/accept",),
+        shape=NTH_AS_PATH,
+        summary="fetch a file that is offered to you, or go on with one",
+        example="2 as plan.pdf",
+        read=accept_offer,
+    ),
+    Command(
+        spellings=("/refuse",),
+        shape=MAYBE_NTH,
+        summary="say that you do not want a file",
+        read=refuse_offer,
+    ),
+    Command(
+        spellings=("/files",),
+        shape=NOTHING,
+        summary="list the files that you offer and get, and how far they are",
+        read=always(ListFiles()),
     ),
     Command(
         spellings=("/query",),
@@ -591,12 +623,15 @@ reg: back connect
 /retract: del delete remove unsend undo
 /react: reaction
 /doctor: ping
+/send_file: attach dcc sendfile transfer upload
+/files: downloads transfers
+/accept: download fetch
+/refuse: decline reject
 """
 _NOT_HERE: Final = """
-audio ban call clear cls ctcp dcc deop drop erase export file forward
-gif import invite kick knock mode motd notice op oper pin poll print remind
-rm save screenshot sendfile set star theme timer transfer unban
-unpin upload video voice
+audio ban call clear cls ctcp deop drop erase export forward gif import
+invite kick knock mode motd notice op oper pin poll print remind rm save
+screenshot set star theme timer unban unpin video voice
 """
 
 ELSEWHERE: Final[Mapping[str, str | None]] = {

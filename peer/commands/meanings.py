@@ -74,6 +74,22 @@ class ReactTo(msgspec.Struct, frozen=True):
     which: WhichLine = LAST
 
 
+class AcceptOffer(msgspec.Struct, frozen=True):
+    """Fetch a file that is offered."""
+
+    number: int | None = None
+    """None: the only one."""
+    path: str = ""
+    """What to call it; empty: its own name."""
+
+
+class RefuseOffer(msgspec.Struct, frozen=True):
+    """Say that the user does not want a file."""
+
+    number: int | None = None
+    """None: the only one."""
+
+
 class AskMessage(msgspec.Struct, frozen=True):
     """Ask the user for a recipient and a text, then send the message."""
 
@@ -180,6 +196,8 @@ Meaning = (
     | ChangeLine
     | CancelLine
     | ReactTo
+    | AcceptOffer
+    | RefuseOffer
     | AskMessage
     | OpenRoom
     | ShowMembers

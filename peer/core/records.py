@@ -19,7 +19,17 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import AuthorDoubt, MessageState
 from chatapp.peer.api.trace import Stored
 from chatapp.wire.address import Address
-from chatapp.wire.messages.direct import Edit, Number, React, Relation, Reply, Retract, Unknown
+from chatapp.wire.codec import decode_file_offer
+from chatapp.wire.messages.direct import (
+    Edit,
+    FileAnswer,
+    Number,
+    React,
+    Relation,
+    Reply,
+    Retract,
+    Unknown,
+)
 from chatapp.wire.messages.rooms import CHANNEL
 from chatapp.wire.messages.table import Row
 
@@ -40,9 +50,17 @@ class RelationKind(enum.IntEnum):
     UNREACT = 5
     UNKNOWN = 6
     """One that we cannot read."""
+    OFFER = 7
+    """It is about no other message: it offers a file."""
+    HAS_FILE = 8
+    WANTS_NO_FILE = 9
 
 
-CHANGES: Final = frozenset(RelationKind) - {RelationKind.REPLY, RelationKind.UNKNOWN}
+CHANGES: Final = frozenset(RelationKind) - {
+    RelationKind.REPLY,
+    RelationKind.UNKNOWN,
+    RelationKind.OFFER,
+}
 """Messages of these kinds are no lines of their own: they change the line that they name."""
 
 
@@ -54,7 +72,7 @@ class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_ours: bool = False
     number: int = 0
     raw: bytes = b""
-    """UNKNOWN: the relation as it came."""
+    """UNKNOWN and OFFER: the relation as it came."""
 
     @property
     def sent(self) -> Relation:
@@ -69,6 +87,10 @@ class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 return Retract(author, self.number)
             case RelationKind.REACT | RelationKind.UNREACT:
                 return React(author, self.number, self.kind is RelationKind.REACT)
+            case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE:
+                return FileAnswer(author, self.number, self.kind is RelationKind.HAS_FILE)
+            case RelationKind.OFFER:
+                return decode_file_offer(self.raw)
             case RelationKind.UNKNOWN:
                 return Unknown(self.raw)
 

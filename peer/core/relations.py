@@ -6,10 +6,31 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from chatapp.peer.api.events import Edited, Line, LineEvent, Reacted, Retracted, Said, Target
+from chatapp.peer.api.events import (
+    Edited,
+    FileAnswered,
+    Line,
+    LineEvent,
+    OfferedFile,
+    Reacted,
+    Retracted,
+    Said,
+    Target,
+)
 from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
-from chatapp.wire.codec import encode
-from chatapp.wire.messages.direct import Edit, React, Relation, Reply, Retract, Unknown, is_emoji
+from chatapp.wire.codec import decode_file_offer, encode
+from chatapp.wire.files import is_offer_sound
+from chatapp.wire.messages.direct import (
+    Edit,
+    FileAnswer,
+    FileOffer,
+    React,
+    Relation,
+    Reply,
+    Retract,
+    Unknown,
+    is_emoji,
+)
 
 
 def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Related | None:
@@ -28,6 +49,11 @@ def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Rela
             related = Related(RelationKind.RETRACT, stream, is_ours=False, number=number)
         case React(author, number, is_on) if is_emoji(text):
             kind = RelationKind.REACT if is_on else RelationKind.UNREACT
+            related = _target(kind, author, number, stream=stream, me=me)
+        case FileOffer() if is_offer_sound(relation):
+            related = Related(RelationKind.OFFER, raw=encode(relation))
+        case FileAnswer(author, number, has_it) if author == me:
+            kind = RelationKind.HAS_FILE if has_it else RelationKind.WANTS_NO_FILE
             related = _target(kind, author, number, stream=stream, me=me)
         case _:
             related = None
@@ -62,10 +88,19 @@ def answered(related: Related | None) -> Target | None:
     return target_of(related) if related is not None and is_reply else None
 
 
+def offered_file(related: Related | None) -> OfferedFile | None:
+    """Return the file that a message offers; None if it offers none."""
+    if related is None or related.kind is not RelationKind.OFFER or not related.raw:
+        return None
+    return OfferedFile(size=decode_file_offer(related.raw).size)
+
+
 def told(line: Said, related: Related) -> LineEvent:
     """Return the event that tells of a message with a relation. `line`: as if it had none."""
     if related.kind is RelationKind.UNKNOWN:
         return replace(line, text="", is_unknown=True)
+    if related.kind is RelationKind.OFFER:
+        return replace(line, file=offered_file(related))
     target = target_of(related)
     if related.kind is RelationKind.REPLY:
         return replace(line, reply_to=target)
@@ -75,6 +110,9 @@ def told(line: Said, related: Related) -> LineEvent:
             return Edited(**common, target=target)
         case RelationKind.RETRACT:
             return Retracted(**common | {"text": ""}, target=target)
+        case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE:
+            has_it = related.kind is RelationKind.HAS_FILE
+            return FileAnswered(**common | {"text": ""}, target=target, has_it=has_it)
         case kind:
             return Reacted(**common, target=target, is_on=kind is RelationKind.REACT)
 

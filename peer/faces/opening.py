@@ -63,6 +63,7 @@ def peer_for(wanted: StartOptions) -> Peer:
         registry_key=wanted.registry_key,
         announced_key=wanted.announced_key,
         slow_link=wanted.slow_link,
+        downloads=wanted.downloads,
         gives_marks=wanted.gives_marks,
     )
 

@@ -99,6 +99,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to show a full screen."""
     slow_link: bool = False
     """Whether to spare the link, whatever is measured."""
+    downloads: Path | None = None
+    """Where to put files that others give us; None for the usual place."""
     gives_marks: bool = False
     """Whether people who do the same are told what the user has seen of theirs."""
 

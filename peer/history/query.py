@@ -11,7 +11,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind, person, room
+from chatapp.peer.api.conversations import (
+    EVERYBODY,
+    Conversation,
+    ConversationKind,
+    addresses,
+    person,
+    room,
+)
 from chatapp.peer.api.events import (
     EMOJIS_SHOWN,
     NAMES_SHOWN,
@@ -31,7 +38,7 @@ from chatapp.peer.core.records import (
     RelationKind,
     parties_of,
 )
-from chatapp.peer.core.relations import Folded, answered
+from chatapp.peer.core.relations import Folded, answered, offered_file
 from chatapp.peer.history import schema
 from chatapp.peer.history.relations import LineToFold, Relations
 from chatapp.peer.history.schema import damage_named
@@ -128,11 +135,12 @@ class ConversationQueries:
         return int(self._db.execute(_UNREAD, (row.id, row.read)).fetchone()[0])
 
     @damage_named()
-    def unread_texts(self, row: StoredConversation) -> list[str]:
-        """Return the texts of those lines that have an `@` in them."""
+    def addresses(self, row: StoredConversation, name: str) -> bool:
+        """Return whether one of those lines has `@` and this name in it."""
         if row.newest <= row.read:
-            return []
-        return [str(text) for (text,) in self._db.execute(_UNREAD_TEXTS, (row.id, row.read))]
+            return False
+        found = self._db.execute(_UNREAD_TEXTS, (row.id, row.read))  # one text at a time in memory
+        return any(addresses(str(text), name) for (text,) in found)
 
 
 def identity_of(conversation: Conversation) -> tuple[ConversationKind, str, bool]:
@@ -470,6 +478,7 @@ def shown(line: StoredLine, me: str) -> Said:
         reply_to=answered(line.related),
         quote=line.quote,
         is_unknown=line.is_unknown,
+        file=offered_file(line.related),
         is_edited=line.folded is not None and bool(line.folded.versions),
         is_retracted=line.folded is not None and line.folded.is_retracted,
         reactions=tuple(_reaction(emoji, who, me) for emoji, who in line.reactions[:EMOJIS_SHOWN]),

@@ -223,6 +223,7 @@ class Relations:
             if folded.is_retracted and is_heard_of:
                 execute("DELETE FROM originals WHERE line = ?", (id_,))
                 execute(_EDITS_ERASED, (stream, number))
+                execute("UPDATE relations SET raw = NULL WHERE line = ?", (id_,))
             elif folded.text != text:
                 execute("INSERT OR IGNORE INTO originals VALUES (?, ?)", (id_, before))
                 self.hides_any = self.hides_any or folded.is_retracted

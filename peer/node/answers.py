@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import DESK, Conversation, addresses, room
+from chatapp.peer.api.conversations import DESK, Conversation, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
@@ -80,11 +80,14 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
             return await node.say(where, text, related, asked=request)
         case requests.Retract(id=id_) | requests.Cancel(id=id_):
             line, where = await _line_of_ours(node, id_)
-            if isinstance(request, requests.Cancel):
-                if line.state not in (MessageState.UNSETTLED, MessageState.KEPT):
-                    raise ChangeRefused(ChangeRefusal.SETTLED)
-                if node.core.cancel(line.stream, line.number, now=node.now()):
-                    return node.cancelled(where, id_, asked=request)
+            is_settled = line.state not in (MessageState.UNSETTLED, MessageState.KEPT)
+            if isinstance(request, requests.Cancel) and is_settled:
+                raise ChangeRefused(ChangeRefusal.SETTLED)
+            node.files.withdraw(id_)
+            if isinstance(request, requests.Cancel) and node.core.cancel(
+                line.stream, line.number, now=node.now()
+            ):
+                return node.cancelled(where, id_, asked=request)
             return await node.say(where, "", _related(line, RelationKind.RETRACT), asked=request)
         case requests.React(id=id_, emoji=emoji, is_on=is_on):
             if not is_emoji(emoji):
@@ -92,6 +95,8 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
             line, conversation = await _line_to_change(node, id_)
             kind = RelationKind.REACT if is_on else RelationKind.UNREACT
             return await node.say(conversation, emoji, _related(line, kind), asked=request)
+        case requests.OfferFile():
+            return await node.files.offer(request)
         case _:
             assert_never(request)
 
@@ -590,9 +595,7 @@ def _states(lines: MessageQueries, registry: int, me: str) -> list[ConversationS
             continue
         unread, one = lines.conversations.unread(row), states.get(identity_of(row.what))
         if one is None:
-            is_addressed = row.is_group and any(
-                addresses(text, me) for text in lines.conversations.unread_texts(row)
-            )
+            is_addressed = row.is_group and lines.conversations.addresses(row, me)
             one = ConversationState(
                 conversation=row.what,
                 unread=unread,
@@ -617,6 +620,10 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.Retract: _sent,
     requests.Cancel: _sent,
     requests.React: _sent,
+    requests.OfferFile: _sent,
+    requests.ListFiles: lambda node, _: node.files.all(),
+    requests.AcceptFile: lambda node, request: node.files.accept(request),
+    requests.RefuseFile: lambda node, request: node.files.refuse(request),
     requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,

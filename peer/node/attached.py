@@ -20,6 +20,7 @@ from chatapp.peer.api.events import Event, LineEvent, Said
 from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
     PAGE_MAX,
+    AcceptFile,
     Command,
     Conversations,
     Edit,
@@ -27,6 +28,7 @@ from chatapp.peer.api.requests import (
     KeepDraft,
     ListConversations,
     ListUnshown,
+    OfferFile,
     ReadPage,
     ReadState,
     ReadTalk,
@@ -59,10 +61,12 @@ from chatapp.peer.rpc.protocol import (
     Subscribed,
 )
 from chatapp.wire.errors import ChatAppError, DecodeError, TextTooLong
+from chatapp.wire.folders import whole_path
 from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.names import PeerName
 
 Answer = TypeVar("Answer")
+Asked = TypeVar("Asked", bound=Request[Any])
 
 ANSWERS_WITHIN: Final = 5.0
 """Seconds after which a program to which we attach counts as one that does not answer. A stopped
@@ -274,7 +278,7 @@ class AttachedNode:
     async def request(self, request: Request[Answer]) -> Answer:
         """Carry out a request and return its answer, all of it. Raises what the request says,
         TextTooLong before anything is sent, and NotOpen."""
-        _check_text(request)
+        request = _prepared(request)
         match request:
             case ReadPage(after=None) | SearchPast():
                 return cast("Answer", await self._backwards(request))
@@ -356,7 +360,7 @@ class AttachedNode:
 
     def post(self, command: Command) -> None:
         """Begin a command. Raises NotOpen, TextTooLong, UnicodeEncodeError."""
-        _check_text(command)
+        command = _prepared(command)
         if self._link is None:
             raise NotOpen
         self._link.post(type(command).__name__, command)
@@ -364,7 +368,7 @@ class AttachedNode:
     async def send(self, request: Sending) -> Receipt:
         """Send something; return its receipt, which is there before the next event is taken: that may be
         about it. Raises as the request."""
-        _check_text(request)
+        request = _prepared(request)
         receipts: list[Receipt] = []
         if self._link is None:
             raise NotOpen
@@ -489,9 +493,13 @@ def _converted(raw: Any, kind: Any) -> Any:
         raise DecodeError("what the program says", str(error)) from None
 
 
-def _check_text(request: Request[Any]) -> None:
-    """Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
+def _prepared(request: Asked) -> Asked:
+    """Return the request as the other program understands it: paths do not depend on where we run.
+    Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
     if isinstance(request, Send | Edit | SayAtDesk | KeepDraft):
         size = len(request.text.encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)
+    if isinstance(request, OfferFile | AcceptFile):
+        return replace(request, path=whole_path(request.path))
+    return request

@@ -25,6 +25,7 @@ from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
+from chatapp.peer.node.files.files import Files
 from chatapp.peer.node.keystore import KeyFolder
 from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.peer.node.registry import KnownRegistry
@@ -62,6 +63,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The digits of the fingerprint that it must have at a first contact; None for any."""
     slow_link: bool
     """Whether to spare the link, whatever is measured."""
+    downloads: Path | None
+    """Where files are put that others give us; None: where the platform puts such."""
     gives_marks: bool
     """Whether people who do the same are told what the user has seen of theirs."""
 
@@ -125,6 +128,7 @@ class PeerNode:
             self.core: PeerCore = self._new_core(name, loaded)
             self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
             """What the user has begun to type, by conversation."""
+            self.files: Final[Files] = Files(self, machine, downloads=settings.downloads)
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.storage.maintain()
@@ -137,6 +141,7 @@ class PeerNode:
         self.tell([] if self.storage.damage is None else [self.storage.damage])
         self.registry.begin(self.core, is_offline=is_offline)
         self.driver.start()
+        self.files.begin()
 
     def _new_core(self, name: str, loaded: Loaded) -> PeerCore:
         now, machine = self._loop.time(), self._settings.machine
@@ -177,6 +182,7 @@ class PeerNode:
         but for the link."""
         if self.driver.is_closed:
             return
+        self.files.close()
         self.receipts.close(is_kept=self.storage.store(is_last=True))
         self.registry.close()
         self.driver.close(keeps_link=keeps_link)
@@ -193,7 +199,7 @@ class PeerNode:
     @property
     def state(self) -> State:
         """The state now. Raises NotOpen."""
-        self._check_open()
+        self.check_open()
         core = self.core
         operator = core.desk
         server, pinned = core.registry.servers.current, core.registry.session.pinned
@@ -243,12 +249,12 @@ class PeerNode:
 
     def people(self) -> tuple[events.Person, ...]:
         """Return everybody in the table, by name. Raises NotOpen."""
-        self._check_open()
+        self.check_open()
         return self.core.people()
 
     async def request(self, request: Request[Result]) -> Result:
         """Carry out a request and return its answer. Raises what the request says, and NotOpen."""
-        self._check_open()
+        self.check_open()
         answer = ANSWERS[type(request)](self, request)
         if hasattr(answer, "__await__"):
             answer = await answer
@@ -258,7 +264,7 @@ class PeerNode:
 
     def post(self, command: Command) -> None:
         """Begin a command. Raises NotOpen, and what the command says."""
-        self._check_open()
+        self.check_open()
         ANSWERS[type(command)](self, command)
         self.driver.schedule()
 
@@ -418,7 +424,7 @@ class PeerNode:
 
     def listen(self, listener: Callable[[Sequence[events.Event]], None]) -> Callable[[], None]:
         """Call `listener` with events when they happen. Raises NotOpen."""
-        self._check_open()
+        self.check_open()
         return self.feed.listen(listener)
 
     def shown(self, batch: Sequence[events.Event]) -> None:
@@ -477,7 +483,8 @@ class PeerNode:
         await self.driver.cut_link(within=within)
         await self.driver.closed()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises NotOpen for a peer that is closed."""
         if self.driver.is_closed:
             raise NotOpen
 
@@ -521,7 +528,7 @@ class PeerNode:
     async def turn(self) -> None:
         """Wait for the end of the next turn. Raises NotOpen when the peer is closed meanwhile."""
         await self.driver.turn()
-        self._check_open()
+        self.check_open()
 
     async def until(self, is_so: Callable[[PeerCore], bool]) -> None:
         """Wait until this is so. Raises NotOpen when the peer is closed meanwhile."""
@@ -563,7 +570,8 @@ class PeerNode:
         ):
             storage.move_folder(name)
         if events:
-            self.tell(events)
+            self.tell(events if not self.files.answers else self.files.without_answers(events))
+            self.files.note(events)
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)

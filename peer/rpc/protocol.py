@@ -12,6 +12,8 @@ import msgspec
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
+    FileRefusal,
+    FileRefused,
     NameTaken,
     NotAdmitted,
     NotAnswered,
@@ -154,6 +156,7 @@ _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NotAdmitted: {"reason": AdmissionRefusal, "key": str},
     NotAnswered: {"reason": NoAnswer},
     ChangeRefused: {"reason": ChangeRefusal},
+    FileRefused: {"reason": FileRefusal, "path": str, "detail": str},
     OtherRegistry: {"expected": str, "got": str},
     TextTooLong: {"size": int, "limit": int},
 }

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import msgspec
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.conversations import EVERYBODY, Conversation, ConversationKind
+from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, LineEvent, Said
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
@@ -31,6 +32,7 @@ from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.node.starts import folder_of
 from chatapp.peer.sdk.past import Past
+from chatapp.peer.sdk.transfer import Transfer
 from chatapp.wire.address import Address, ServerSpec, server_name, servers_of
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
@@ -239,6 +241,7 @@ class Peer:
         registry_key: str | None = None,
         announced_key: str | None = None,
         slow_link: bool = False,
+        downloads: Path | None = None,
         gives_marks: bool = False,
         machine: Machine = THIS_MACHINE,
     ) -> None:
@@ -249,8 +252,9 @@ class Peer:
         `registry_key`: the fingerprint that the registry's key must have. `announced_key`: the one
         that a stranger has announced for it, which must be proved at a first contact; it replaces
         no known key. `slow_link`: spare the link to the registry, whatever is measured.
-        `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`: where the
-        peer runs.
+        `downloads`: where to put files that others give us, by default where the platform puts
+        such. `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`:
+        where the peer runs.
 
         Raises
         ------
@@ -265,6 +269,7 @@ class Peer:
             registry_key=None if registry_key is None else require_fingerprint(registry_key),
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
             slow_link=slow_link,
+            downloads=downloads,
             gives_marks=gives_marks,
         )
         opening = _LocalOpening(
@@ -442,7 +447,7 @@ class Peer:
         """Send a message to one person. A name that nobody bears is refused in the receipt once the
         registry says so; while it is away, the message is kept. Raises TextTooLong,
         UnicodeEncodeError, NotOpen."""
-        conversation = Conversation(ConversationKind.PERSON, to)
+        conversation = person(to)
         return await self.node.send(Send(conversation=conversation, text=text))
 
     async def reply(self, line: Said, text: str) -> Receipt:
@@ -466,6 +471,33 @@ class Peer:
     async def react(self, line: Said | Receipt, emoji: str, *, is_on: bool = True) -> Receipt:
         """Put an emoji to a line, or take it away again. Raises as `reply`."""
         return await self.node.send(React(id=line.id, emoji=emoji, is_on=is_on))
+
+    # --- files
+
+    async def send_file(self, to: str, path: str | Path) -> Transfer:
+        """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
+        FileRefused, sqlite3.Error, NotOpen."""
+        conversation = person(to)
+        offer = requests.OfferFile(conversation=conversation, path=str(path))
+        receipt = await self.node.send(offer)
+        return Transfer(self.node, receipt.id, receipt)
+
+    async def accept_file(self, line: Said | FileTransfer, path: str | Path = "") -> Transfer:
+        """Fetch a file that is offered, or go on with one. `path`: what to call it, or the folder
+        where to put it. Raises FileRefused, sqlite3.Error, NotOpen."""
+        node = self.node
+        await node.request(requests.AcceptFile(id=line.id, path=str(path)))
+        return Transfer(node, line.id)
+
+    async def refuse_file(self, line: Said | FileTransfer) -> FileTransfer:
+        """Say that we do not want a file, and remove what of it is here. Raises FileRefused,
+        sqlite3.Error, NotOpen."""
+        return await self.node.request(requests.RefuseFile(id=line.id))
+
+    async def files(self) -> tuple[FileTransfer, ...]:
+        """Return the files that we offer and that are offered to us, the oldest first. Raises
+        NotOpen."""
+        return await self.node.request(requests.ListFiles())
 
     def typing(self, to: str) -> None:
         """Tell a person that a message to them is being written. Call it whenever the text changes:

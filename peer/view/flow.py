@@ -20,6 +20,7 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation, person, room
 from chatapp.peer.api.events import MessageState, Said, Target
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.requests import (
     EnterRoom,
     IsLineForDesk,
@@ -590,6 +591,11 @@ class FlowView(View):
         if self.is_screen and sent != before.id:
             self._under_way.changed(sent)
         yield from ()
+
+    def _show_offered(self, file: FileTransfer) -> None:
+        super()._show_offered(file)
+        if self.is_screen:
+            self._under_way.changed(file.id)
 
     def _open_query(self, to: PeerName | None) -> Steps:
         """Send bare lines to this person from now on, or go into the room of this name; None: send

@@ -396,6 +396,8 @@ def place_of(event: events.Event) -> Place:
             return person(name)
         case events.LineUnreadable(conversation=what):
             return what
+        case events.FileChanged(file=file):
+            return file.conversation
         case _ if isinstance(event, _NOWHERE):
             return Spot.NOWHERE
         case _ if isinstance(event, _OF_A_ROOM):

@@ -19,6 +19,7 @@ from chatapp.peer.api.conversations import (
     room,
 )
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AskDesk,
@@ -56,6 +57,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
+from chatapp.peer.words.files import file_shown
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
@@ -331,8 +333,8 @@ class ScreenView(View):
         self.panes.take(state for state in states if state.conversation != DESK)
         if self._has_started:
             self._count_people()
-        if self._has_chosen:
-            self.open_pane.place_rule()
+        if self._has_chosen or self.open_pane is not self.panes.start:
+            self._open(self.open_pane)  # with what was typed there before the last end
             self._log_changed(self.open_pane)
         else:
             self._open(self._first())
@@ -698,6 +700,13 @@ class ScreenView(View):
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
+
+    def _show_offered(self, file: FileTransfer) -> None:
+        """Show a file that the user offers as a message of theirs."""
+        pane = self.panes.pane(file.conversation)
+        entry = self._said_by_me(pane, file_shown(file.name, file.size))
+        pane.log.change(entry, id_=file.id, mark=entry.mark)
+        self._settle_early(pane, entry)
 
     def carry_out_next(self) -> Steps:
         """Carry out the oldest line that waits."""

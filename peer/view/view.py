@@ -20,8 +20,9 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.errors import ChangeRefused, NotLetIn
+from chatapp.peer.api.errors import ChangeRefused, FileRefused, NotLetIn
 from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.files import FileState, FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
@@ -30,11 +31,11 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.words import answers, changes, history
+from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine
+from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine, calls
 from chatapp.peer.words.people import AWAY_SHOWN, away_line, table_lines, typing_note
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import ROOM_SIGN
@@ -66,10 +67,11 @@ _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
 
 
 _WAITING: Final = (MessageState.UNSETTLED, MessageState.KEPT)
+_UNSENT: Final = (MessageState.REFUSED, MessageState.EXPIRED)
 _COUNTED: Final[dict[type, Callable[[Said], bool]]] = {
     meanings.ReplyTo: lambda line: not line.is_ours,
     meanings.ReactTo: lambda line: not line.is_ours,
-    meanings.ChangeLine: lambda line: line.is_ours,
+    meanings.ChangeLine: lambda line: line.is_ours and line.state not in _UNSENT,
     meanings.CancelLine: lambda line: line.is_ours and line.state in _WAITING,
 }
 """Which lines a number counts from the end of a conversation, for what is done to them."""
@@ -194,6 +196,8 @@ class View:
         self._unread = 0
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user."""
+        self._running: dict[int, FileTransfer] = {}
+        """The files on their way."""
         self._visited: list[str] = []
         """The rooms that were the current one, the latest last."""
         self._told_away: dict[str, str | None] = {}
@@ -277,7 +281,10 @@ class View:
             online=self._online,
             unread=self._unread,
             muted=state.muted,
-            notes=(typing_note(list(self._typing)),) if self._typing else (),
+            notes=(
+                *((typing_note(list(self._typing)),) if self._typing else ()),
+                *map(files.progress_note, self._running.values()),
+            ),
         )
 
     def next_look(self, *, now: float) -> float | None:
@@ -349,11 +356,21 @@ class View:
                 return []  # a pipe shows nobody who waits until asked
             case events.EnteredRoom() | events.ServerLost() | events.ServerBack():
                 self._room_notice = []
+            case events.FileChanged(file=file):
+                return lines + self._progress(file)
             case events.MessageChanged(conversation=what, state=MessageState.SAVED) if what.is_room:
                 self._room_notice = []
             case _:
                 pass
         return lines
+
+    def _progress(self, file: FileTransfer) -> list[str]:
+        """Note how far a file is. On a pipe a line tells of each tenth."""
+        before = self._running.pop(file.id, None)
+        if file.state is not FileState.RUNNING:
+            return []
+        self._running[file.id] = file
+        return [] if self.is_screen else files.progress_lines(file, before)
 
     def _note(self, batch: Sequence[events.Event], lines: Sequence[str], now: float) -> None:
         """Count what events and their lines change: who is typing, unread lines, people online,
@@ -368,7 +385,8 @@ class View:
         self._completions.is_operator = self.state.desk.is_operator
         for line in lines:
             if isinstance(line, MessageLine):
-                self._unread += line.where not in self.state.muted
+                muted = self.state.muted
+                self._unread += line.where not in muted or calls(line, self.state.name, muted)
                 self._completions.add_recent(line.sender)
         for event in batch:
             self._note_names(event, self._completions)
@@ -577,6 +595,13 @@ class View:
                     yield from self._send_beside(Send(conversation=person(to), text=text))
             case _ if isinstance(meaning, _AboutLine):
                 yield from self._about_line(meaning, line)
+            case (
+                requests.OfferFile()
+                | meanings.AcceptOffer()
+                | meanings.RefuseOffer()
+                | requests.ListFiles()
+            ):
+                yield from self._about_file(meaning)
             case meanings.SetMute():
                 yield from self._mute(meaning)
             case meanings.GoAway() | meanings.SayOfMe():
@@ -747,9 +772,9 @@ class View:
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
         counts = _COUNTED[type(meaning)]
-        line = yield from self._line_meant(meaning.which, counts)
+        is_cancel = isinstance(meaning, meanings.CancelLine)
+        line = yield from self._line_meant(meaning.which, counts, is_anywhere=is_cancel)
         if line is None:
-            is_cancel = isinstance(meaning, meanings.CancelLine)
             self._answer([changes.NOTHING_WAITS if is_cancel else changes.NO_SUCH_LINE])
             return
         where = line.conversation
@@ -791,21 +816,80 @@ class View:
         return None
 
     def _line_meant(
-        self, which: meanings.WhichLine, counts: Callable[[Said], bool]
+        self, which: meanings.WhichLine, counts: Callable[[Said], bool], *, is_anywhere: bool
     ) -> Generator[Step, Any, Said | None]:
-        """Return the line that is meant. `counts`: tells which lines are counted."""
+        """Return the line that is meant. `counts`: tells which lines are counted, of the
+        conversation where the user is or, if `is_anywhere`, of all."""
         where = self._here()
         try:
             if which.id is not None:
                 page = yield requests.ReadAround(id=which.id, limit=1)
                 return next((line for line in page.lines if line.id == which.id), None)
-            if where is None:
+            if where is None and not is_anywhere:
                 return None
+            where = None if is_anywhere else where
             page = yield requests.ReadPage(conversation=where, limit=LINES_COUNTED)
         except HistoryUnreadable:
             return None
         lines = [line for line in page.lines if counts(line) and not line.is_retracted]
         return lines[-which.nth] if which.nth <= len(lines) else None
+
+    # --- files
+
+    def _about_file(
+        self,
+        meaning: requests.OfferFile
+        | meanings.AcceptOffer
+        | meanings.RefuseOffer
+        | requests.ListFiles,
+    ) -> Steps:
+        """Offer a file, fetch one or refuse it, or list all."""
+        try:
+            match meaning:
+                case requests.ListFiles():
+                    self._answer(map(AnswerLine, files.listed((yield meaning))))
+                case requests.OfferFile():
+                    sent = yield meaning
+                    offered = [one for one in (yield requests.ListFiles()) if one.id == sent.id]
+                    for file in offered if sent.id else ():
+                        self._show_offered(file)
+                case meanings.AcceptOffer(path=path):
+                    wanted = yield from self._file_meant(meaning)
+                    if wanted is not None:
+                        file = yield requests.AcceptFile(id=wanted.id, path=path)
+                        is_away = not self._is_online(file.sender)
+                        self._answer([files.accepted_line(file, is_away=is_away)])
+                case meanings.RefuseOffer():
+                    wanted = yield from self._file_meant(meaning)
+                    if wanted is not None:
+                        file = yield requests.RefuseFile(id=wanted.id)
+                        self._answer([files.refused_line(file)])
+        except FileRefused as refused:
+            self._answer([files.not_done(refused)])
+        except HistoryUnreadable as error:
+            self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _show_offered(self, file: FileTransfer) -> None:
+        """Show a file that the user offers."""
+        self._answer([files.offered_line(file)])
+
+    def _is_online(self, name: str) -> bool:
+        return any(one.online and is_same_name(one.name, name) for one in self.people)
+
+    def _file_meant(
+        self, meaning: meanings.AcceptOffer | meanings.RefuseOffer
+    ) -> Generator[Step, Any, FileTransfer | None]:
+        """Return the file that is meant; None if that is not clear, which is said."""
+        theirs = [file for file in (yield requests.ListFiles()) if not file.is_ours]
+        if meaning.number is not None:
+            theirs = [file for file in theirs if file.number == meaning.number]
+        else:
+            theirs = [file for file in theirs if file.state is FileState.OFFERED]
+        if len(theirs) == 1:
+            return theirs[0]  # type: ignore[no-any-return]
+        command = "/accept" if isinstance(meaning, meanings.AcceptOffer) else "/refuse"
+        self._answer(files.which_one(theirs, command) if theirs else [files.NOTHING_OFFERED])
+        return None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:
         """Say in the user's row that they are away, that they are back, or anything else."""

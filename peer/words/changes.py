@@ -9,6 +9,7 @@ from chatapp.peer.api.errors import ChangeRefusal
 from chatapp.peer.api.events import (
     ChangeEvent,
     Edited,
+    FileAnswered,
     Line,
     Reacted,
     Retracted,
@@ -17,6 +18,7 @@ from chatapp.peer.api.events import (
 )
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import Cancel, Edit, LineName, React, Retract
+from chatapp.peer.words.files import answer_line, file_shown
 from chatapp.peer.words.formatting import name, names, shown_clock
 from chatapp.wire.text import sanitize
 
@@ -42,7 +44,7 @@ _QUOTED: Final = 60
 
 NO_SUCH_LINE: Final = "[There is no such message.]"
 
-NOTHING_WAITS: Final = "[Nothing of yours waits here.]"
+NOTHING_WAITS: Final = "[Nothing of yours waits.]"
 
 _REFUSALS: Final = {
     ChangeRefusal.NO_SUCH_LINE: "There is no such message",
@@ -51,7 +53,7 @@ _REFUSALS: Final = {
     ChangeRefusal.TAKEN_BACK: "That message was taken back",
     ChangeRefusal.NO_EMOJI: "That is not one emoji, such as 👍",
     ChangeRefusal.ELSEWHERE: "That message was written in another conversation",
-    ChangeRefusal.SETTLED: "That message has got through: /retract takes it back",
+    ChangeRefusal.SETTLED: "It got through already (/retract takes it back)",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
 }
@@ -80,6 +82,8 @@ def shown_text(line: Said) -> str:
         return TAKEN_BACK
     said = line.text.removeprefix(ACTION) if is_action(line) else line.text
     text = CANNOT_SHOW if line.is_unknown else sanitize(said)
+    if line.file is not None:
+        text = file_shown(line.text, line.file.size)
     edited = " (edited)" if line.is_edited else ""
     reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
     return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"
@@ -98,7 +102,7 @@ def line_named(event: Line | Seen) -> LineName | None:
             return None
         case Said(conversation=what, reply_to=target) if target is not None:
             return LineName(conversation=what, target=target)
-        case Edited() | Retracted() | Reacted() | Seen():
+        case Edited() | Retracted() | Reacted() | FileAnswered() | Seen():
             return LineName(conversation=event.conversation, target=event.target)
         case _:
             return None
@@ -137,6 +141,8 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [retracted_line(who, found.line)]
         case Reacted(is_on=is_on):
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
+        case FileAnswered(has_it=has_it):
+            return [answer_line(who, found.line.text, has_it=has_it)] if found.line.is_ours else []
         case _:
             assert_never(event)
 

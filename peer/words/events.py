@@ -15,6 +15,7 @@ from chatapp.peer.api.events import (
     DraftKept,
     DutyEvent,
     Event,
+    FileChanged,
     FolderNotMoved,
     HistoryBehind,
     HistoryMissing,
@@ -68,6 +69,7 @@ from chatapp.peer.words.changes import (
     text_of,
 )
 from chatapp.peer.words.desk import duty_lines
+from chatapp.peer.words.files import file_lines
 from chatapp.peer.words.formatting import (
     STOP_CANCELLED,
     Audience,
@@ -118,7 +120,6 @@ ConnectionEvent = (
     | RegistryKeyChanged
 )
 
-CANCELLED: Final = "[Cancelled: nobody has it.]"
 _MAIL_HELD_BACK: Final = (
     "[There are letters from too many people who are not in the table; "
     "those not shown wait at the server.]"
@@ -148,8 +149,7 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
     if isinstance(event, Seen):
         return seen_lines(event, known)
     if isinstance(event, FateEvent):
-        is_cancelled = getattr(event, "reason", None) is MessageReason.CANCELLED
-        return [CANCELLED] if is_cancelled else _fate(event, in_reach)
+        return _fate(event, in_reach)
     if isinstance(event, IdentityEvent):
         return identity_lines(event)
     if isinstance(event, ConnectionEvent):
@@ -162,6 +162,8 @@ def lines_of(event: Event, *, in_reach: int = 0, known: Known = NOTHING_KNOWN) -
         return _unread(event)
     if isinstance(event, AttachmentEvent):
         return attachment_lines(event)
+    if isinstance(event, FileChanged):
+        return file_lines(event.file)
     return presence_lines(event)
 
 
@@ -226,6 +228,10 @@ def _said_elsewhere(line: Said, known: Known) -> OwnLine:
 def _fate(event: FateEvent, in_reach: int) -> list[str]:
     """Return the lines that say what became of a message of ours."""
     match event:
+        case MessageChanged(conversation=what, reason=MessageReason.CANCELLED):
+            return [
+                f"[What you said to {name(what.name or 'everybody')} is cancelled: nobody has it.]"
+            ]
         case MessageChanged(conversation=what) if what.is_person:
             return _direct_fate(event)
         case MessageChanged(conversation=what) if what.is_room:

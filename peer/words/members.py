@@ -26,7 +26,10 @@ OVER: Final = (
     "and close this page."
 )
 CLOSED: Final = "This window is closed; your program goes on."
-AWAY: Final = "Your program does not answer. Is it still running?"
+AWAY: Final = (
+    "Your program does not answer. If it has ended, start it again with --web, "
+    "and open the address that it prints."
+)
 
 
 def welcome_lines(me: str) -> list[str]:

@@ -18,7 +18,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     runs: dict[str, dict[str, object]] = {
         "chatapp.registry.program.server": {"run": stand_in.serve},
         "chatapp.peer.faces.line.main": {"run": stand_in.chat, "run_visit": stand_in.visit},
-        "chatapp.peer.faces.line.send": {"run": stand_in.say},
+        "chatapp.peer.faces.line.send": {"run": stand_in.say, "run_file": stand_in.say},
     }
     for name, functions in runs.items():
         module = types.ModuleType(name)

@@ -100,6 +100,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "ask_name": None,
         "is_full": False,
         "slow_link": False,
+        "downloads": None,
         "gives_marks": False,
         "may_show_lines": True,
         "beside": None,
@@ -194,6 +195,13 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
         "as_json": True,
         "log_level": "warning",
     }
+
+
+def test_one_file(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    assert chatapp.__main__.main([*SEND, "--file", "plan.pdf"]) == 0
+    assert (started.told["to"], started.told["path"]) == ("bob", "plan.pdf")
+    assert chatapp.__main__.main([*SEND, "--json", "--file", "plan.pdf"]) == 2
+    assert capsys.readouterr().err == "ChatApp: --json is for messages\n"
 
 
 def test_one_message_of_blanks_is_none(

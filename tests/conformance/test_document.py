@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -30,6 +31,8 @@ from chatapp.wire.messages.desk import (
     RoomQueue,
     RoomVisitor,
 )
+from chatapp.wire.messages.direct import Relation
+from chatapp.wire.messages.files import FileNotice, FileRequest, Unserved
 from chatapp.wire.messages.mail import Letter, MailRefusal
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.rooms import (
@@ -138,14 +141,32 @@ def tagged(number: str) -> dict[str, tuple[int, list[str]]]:
 
 
 @pytest.mark.parametrize(
-    ("number", "shapes"), [("5.3", FRAMES), ("9.3", REQUESTS), ("9.4", NOTICES)]
+    ("number", "shapes"),
+    [
+        ("5.3", FRAMES),
+        ("6.14", get_args(Relation)[:-2]),  # without those of a later version, and None
+        ("6.18", get_args(FileRequest)),
+        ("9.3", REQUESTS),
+        ("9.4", NOTICES),
+    ],
 )
 def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None:
-    """Clauses 5.3, 9.3 and 9.4."""
+    """Clauses 5.3, 6.14, 6.18, 9.3 and 9.4."""
     assert tagged(number) == {
         shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__))
         for shape in shapes
     }
+
+
+def test_answers_about_files() -> None:
+    """Clause 6.18."""
+    table = {row[0]: (int(row[1]), row[2].split(", ")) for row in rows("6.18", columns=3)}
+    assert table == {
+        shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__))
+        for shape in get_args(FileNotice)
+    }
+    reasons = {int(row[0]): row[1] for row in rows("6.18", columns=2)}
+    assert reasons == {one.value: one.name for one in Unserved}
 
 
 def test_fields_of_what_stands_inside_notices() -> None:

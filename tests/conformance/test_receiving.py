@@ -240,9 +240,11 @@ def test_marks_are_taken_once_a_second_and_of_what_was_said(bob: Stranger) -> No
     assert sum(isinstance(one, MarkMoved) for one in ours.disk) == 2
     ours.core.roster.trust.ignore("bob", is_ignored=True)
     third = ours.core.direct.send("bob", "three", now=ours.now).number
-    ours.receive(bob.seal([15, third]))
+    ours.take()
+    ours.receive(bob.seal(part(NUMBER, "are you there?"), [15, third]))
+    ours.core.direct.user_saw({bob.identity: NUMBER}, now=ours.now)
     ours.wait(5.0)
-    assert seen_by(ours) == [first, second]
+    assert (seen_by(ours), marks_for(bob, ours)) == ([first, second], [])
 
 
 def test_without_the_users_wish_marks_are_neither_taken_nor_given(

@@ -4,6 +4,7 @@
 random key, so the letter is made by hand (by_hand.py), and the code must open it.
 """
 
+import hashlib
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
@@ -26,8 +27,10 @@ from chatapp.wire.codec import (
     encode_said,
     frame,
     join_frames,
+    pack_chunk,
     pack_relayed,
 )
+from chatapp.wire.files import ChunkSeal, file_id
 from chatapp.wire.identity import (
     AgreementKey,
     Identity,
@@ -40,6 +43,8 @@ from chatapp.wire.messages.direct import (
     Ack,
     DirectBody,
     Edit,
+    FileAnswer,
+    FileOffer,
     Floor,
     Gap,
     Known,
@@ -53,6 +58,7 @@ from chatapp.wire.messages.direct import (
     SeenUpTo,
     Typing,
 )
+from chatapp.wire.messages.files import AskChunk, AskPage, NotServed, PageGiven, Unserved
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
 from chatapp.wire.messages.registration import (
@@ -263,10 +269,33 @@ def _direct() -> Iterator[tuple[str, Value]]:
         ("edit", Edit(b"", NUMBER)),
         ("retract", Retract(b"", NUMBER)),
         ("react", React(BOB.identity.public, NUMBER, is_on=True)),
+        ("offer", FileOffer(len(FILE), FILE_KEY, (hashlib.sha256(_page()).digest(),))),
+        ("answer", FileAnswer(BOB.identity.public, NUMBER, has_it=True)),
     ):
-        text = {"retract": "", "react": "👍"}.get(name, TEXT)
+        text = {"retract": "", "react": "👍", "offer": "plan.txt", "answer": ""}.get(name, TEXT)
         yield f"body.{name}", encode_said(DirectBody(AT, text, relation))
     yield "payload", join_frames([encode(one) for one in frames])
+
+
+FILE: Final = b"tomorrow at noon"
+FILE_KEY: Final = bytes(range(32))
+
+
+def _page() -> bytes:
+    return hashlib.sha256(ChunkSeal(FILE_KEY).seal(0, FILE)).digest()
+
+
+def _files() -> Iterator[tuple[str, Value]]:
+    named = file_id(FILE_KEY)
+    yield "content", FILE
+    yield "key", FILE_KEY
+    yield "file", named
+    yield "page", _page()
+    yield "chunk", pack_chunk(0, ChunkSeal(FILE_KEY).seal(0, FILE))
+    yield "ask.page", encode(AskPage(named, 0))
+    yield "ask.chunk", encode(AskChunk(named, 0))
+    yield "page.given", encode(PageGiven(0, _page()))
+    yield "not.served", encode(NotServed(named, Unserved.CHANGED))
 
 
 def letter_body() -> LetterBody:
@@ -347,6 +376,7 @@ BLOCKS: Final = {
     "voucher": _voucher,
     "session": _session,
     "direct": _direct,
+    "files": _files,
     "letter": _letter,
     "group": _group,
     "link": _link,

@@ -206,6 +206,18 @@ async def test_the_keyboard_does_all(talk: Talk) -> None:
     await page.keyboard.press("Enter")
     await bob.sees('alice (to "one"): first of all')
 
+    # What is begun behind @ or / can be completed.
+    await page.keyboard.type("hello @bo")
+    await expect(page.get_by_role("button", name="@bob")).to_be_visible()
+    await is_accessible(page)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Your message")).to_have_value("hello @bob ")
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await expect(page.get_by_role("button", name="@bob")).to_be_hidden()
+    await page.get_by_label("Your message").fill("/verif")
+    await expect(page.get_by_role("button", name="/verify")).to_be_visible()
+
 
 async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) -> None:
     page, bob = talk.page, talk.bob
@@ -219,6 +231,7 @@ async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) 
     await expect(page.get_by_label("Your message")).to_have_value("not yet")
     await page.go_back()
     await expect(page.locator("#head h2")).to_have_text("bob")
+    await expect(talk.line("hello")).to_have_count(1)
     await page.reload()
     await expect(talk.line("hello")).to_have_count(1)
     second, troubles = await page_of(page.context)
@@ -232,13 +245,58 @@ async def test_reload_second_window_back_and_the_end_of_the_program(talk: Talk) 
         await expect(window.get_by_text("to both", exact=True)).to_have_count(1)
     await second.close()
 
-    # The terminal is killed with all that it serves: what is typed then is not said, and comes back.
+    # The terminal is killed with all that it serves. What is typed then stays in sight.
     talk.alice.signal(signal.SIGSTOP)
     await talk.says("too late")
     talk.alice.signal(signal.SIGKILL)
     await expect(page.get_by_role("alert")).to_have_text(re.compile("does not answer"))
+    await expect(page.locator(".unsent")).to_have_text(re.compile("too late"))
     assert [*talk.troubles, *troubles] == []
     assert bob.shown("alice: too late") == []
+
+
+async def test_a_page_outlives_the_program_that_runs_the_node(
+    stage: Stage, browser: Browser
+) -> None:
+    await stage.registry()
+    bob = await stage.come("bob")
+    first = await stage.come("alice")
+    await first.knows("bob")
+    alice = await stage.peer("alice", "--web")
+    context = await browser.new_context()
+    page, troubles = await entered(context, alice)
+    await page.locator("#list").get_by_text("bob").click()
+    await first.kill()
+    await page.get_by_label("Your message").fill("still here")
+    await page.keyboard.press("Enter")
+    await bob.sees("alice: still here")
+    await bob.type("send alice good")
+    await expect(page.get_by_text("good", exact=True)).to_have_count(1)
+    await expect(page.get_by_text("still here", exact=True)).to_have_count(1)
+
+    # The end of the terminal is the end of the page, which says so.
+    await alice.quits("/quit")
+    await expect(page.get_by_role("alert")).to_have_text(re.compile("Your program has ended."))
+    assert troubles == []
+    await context.close()
+
+
+async def test_a_message_to_a_page_in_the_background_is_a_notice_of_the_system(talk: Talk) -> None:
+    page, bob = talk.page, talk.bob
+    await page.context.grant_permissions(["notifications"])
+    await page.reload()
+    await page.evaluate(
+        """() => {
+          window.notices = [];
+          window.Notification = class { constructor(text) { notices.push(text); } close() {} };
+          window.Notification.permission = "granted";
+          Object.defineProperty(document, "hidden", { get: () => true });
+        }"""
+    )
+    await bob.type("send alice are you there?")
+    await expect(page).to_have_title("(1) ChatApp alice")
+    assert await page.evaluate("notices") == ["bob: are you there?"]
+    assert talk.troubles == []
 
 
 async def test_without_script_the_page_is_readable_and_sends(
@@ -260,7 +318,7 @@ async def test_without_script_the_page_is_readable_and_sends(
     await page.get_by_role("button", name="Send").click()
     await bob.sees("alice: very good")
     await expect(log.get_by_text("very good")).to_be_visible()
-    await log.get_by_role("button", name=re.compile("Choose the message of bob")).click()
+    await log.get_by_role("button", name=re.compile("Choose bob")).click()
     await page.get_by_role("button", name="Reply").click()
     await page.get_by_label("Your message").fill("indeed")
     await page.get_by_role("button", name="Send").click()

@@ -8,12 +8,19 @@ is the world's to say.
 
 from typing import Final
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.records import RelationKind
 from tests.support.people import Person
 from tests.support.world import World
 
 ROOMS: Final = ("lab", "Yard", "den")
-KINDS: Final = tuple(kind for kind in RelationKind if kind is not RelationKind.UNKNOWN)
+KINDS: Final = (
+    RelationKind.REPLY,
+    RelationKind.EDIT,
+    RelationKind.RETRACT,
+    RelationKind.REACT,
+    RelationKind.UNREACT,
+)
 EMOJIS: Final = ("👍", "🎉")
 ANSWERED_WITHIN: Final = 6.0
 
@@ -68,6 +75,21 @@ def say_about(world: World, one: Person, place: int, kind: RelationKind) -> None
     id_ = one.say_about(line, kind, text)
     if line.room and id_ is not None:
         world.rooms.note_line(one, line.room, text, id_)
+
+
+def cancel(world: World, one: Person, place: int) -> None:
+    """Give up a line of one's own that is under way, or take it back if somebody may have it."""
+    if not is_online(one):
+        return
+    lines = [
+        line
+        for line in one.changeable(ours=True)
+        if line.state in (MessageState.UNSETTLED, MessageState.KEPT)
+    ]
+    if lines and one.cancel(lines[place % len(lines)]):
+        world.views.note_cancelled(one, lines[place % len(lines)].id)
+    elif lines:
+        say_about(world, one, place, RelationKind.RETRACT)
 
 
 def enter(world: World, one: Person, room: str) -> None:

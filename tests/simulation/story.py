@@ -31,6 +31,8 @@ CHANGE_SHARES: Final = (0.0, 0.3, 1.0)
 """Of the steps of a world, the share at which somebody says something about a line or changes it:
 one of these for each world."""
 CHANGES_AT_ONCE: Final = 3
+CANCEL_SHARE: Final = 0.2
+"""Of these, the share that gives up a line which is under way."""
 
 REPLAYED_SHARE: Final = 0.5
 """The share of worlds in which a stranger sends everything again, until the end."""
@@ -68,8 +70,11 @@ def _change_lines(world: World, chance: random.Random, share: float) -> None:
     """Let people say something about lines and change them, at this share of steps."""
     if chance.random() < share:
         for _ in range(chance.randint(1, CHANGES_AT_ONCE)):
-            place, kind = chance.randrange(NEWEST_LINES), chance.choice(deeds.KINDS)
-            deeds.say_about(world, _one(world, chance), place, kind)
+            one, place = _one(world, chance), chance.randrange(NEWEST_LINES)
+            if chance.random() < CANCEL_SHARE:
+                deeds.cancel(world, one, place)
+            else:
+                deeds.say_about(world, one, place, chance.choice(deeds.KINDS))
 
 
 WRITING: Final[tuple[tuple[Act, int], ...]] = (

@@ -86,6 +86,10 @@ class Worlds(RuleBasedStateMachine):
     def say_about(self, one: int, place: int, kind: RelationKind) -> None:
         deeds.say_about(self.world, self.person(one), place, kind)
 
+    @rule(one=SOMEBODY, place=st.integers(0, NEWEST_LINES - 1))
+    def cancel(self, one: int, place: int) -> None:
+        deeds.cancel(self.world, self.person(one), place)
+
     @rule(one=SOMEBODY, room=st.sampled_from(deeds.ROOMS))
     def enter(self, one: int, room: str) -> None:
         deeds.enter(self.world, self.person(one), room)

@@ -13,7 +13,7 @@ from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
-from chatapp.peer.core.records import CAN_WAIT, Record, Related, RelationKind, group_mark
+from chatapp.peer.core.records import CAN_WAIT, DEAD, Record, Related, RelationKind, group_mark
 from chatapp.peer.history.database import History
 from chatapp.peer.history.query import StoredLine, shown
 from chatapp.peer.node.keystore import RENEWALS_MAX
@@ -236,6 +236,12 @@ class Person(Machine):
         assert begun is not None
         return self._begun(begun, text)
 
+    def cancel(self, line: StoredLine) -> bool:
+        """Give up a line that nobody else can have. Return whether it is given up."""
+        is_given_up = self.core.cancel(line.stream, line.number, now=self.network.now)
+        self.turn()
+        return is_given_up
+
     def _begun(self, begun: SentMessage, text: str) -> int:
         self.said_at.setdefault(text, self.network.now)
         self.begun_at[begun.id] = self.network.now
@@ -249,6 +255,7 @@ class Person(Machine):
             line
             for line in self.history.lines.latest(NEWEST_LINES)
             if (line.outgoing or not ours)
+            and line.state not in DEAD
             and not (line.folded is not None and line.folded.is_retracted)
             and self._leads_to_its_stream(line)
         ]
@@ -265,6 +272,10 @@ class Person(Machine):
     def say_about(self, line: StoredLine, kind: RelationKind, text: str) -> int | None:
         """Answer a line, change it, or put an emoji to it. Return the id, unless it is a direct
         message."""
+        if kind is RelationKind.EDIT and self.core.reword(line.stream, line.number, text):
+            self.said_at.setdefault(text, self.begun_at[line.id])
+            self.turn()
+            return line.id
         related = Related(kind, line.stream, is_ours=line.outgoing, number=line.number)
         where = shown(line, self.core.me.name).conversation
         if where.is_person:

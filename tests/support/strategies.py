@@ -18,6 +18,7 @@ from msgspec import inspect
 import chatapp.wire.messages
 from chatapp.wire import codec
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
+from chatapp.wire.messages.files import AskChunk, AskPage, NotServed, PageGiven
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
@@ -45,6 +46,10 @@ ALONE: Final[dict[type[Message], Decode]] = {
     SignedLetter: codec.decode_signed_letter,
     LetterBody: codec.decode_letter_body,
     GroupBody: codec.decode_group_body,
+    AskPage: codec.decode_file_request,
+    AskChunk: codec.decode_file_request,
+    PageGiven: codec.decode_file_notice,
+    NotServed: codec.decode_file_notice,
 }
 """Messages that are sent alone, with their decoders."""
 
@@ -125,9 +130,10 @@ def _of(found: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.BytesType():
             least, most = _sizes(found.min_length, found.max_length)
             return st.binary(min_size=least, max_size=most)
-        case inspect.ListType():
+        case inspect.ListType() | inspect.VarTupleType():
             least, most = _sizes(found.min_length, found.max_length)
-            return st.lists(_of(found.item_type), min_size=least, max_size=most)
+            items = st.lists(_of(found.item_type), min_size=least, max_size=most)
+            return items if isinstance(found, inspect.ListType) else items.map(tuple)
         case inspect.RawType():
             return encoded(Row).map(msgspec.Raw)
         case inspect.EnumType():

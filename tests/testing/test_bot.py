@@ -57,6 +57,22 @@ async def test_an_answer_goes_to_where_the_message_came_from(town: Town) -> None
     assert (await town.event(alice, events.Said)).text == "alice said c in None"
 
 
+async def test_a_bot_can_tell_what_is_meant_for_it(town: Town) -> None:
+    bot = Bot()
+
+    @bot.on_message
+    @bot.on_room
+    async def answer(message: Message) -> str | None:
+        return message.text if message.is_addressed else None
+
+    await town.bot(bot, "robot", rooms="lab")
+    alice = await town.peer("alice", rooms="lab")
+    for text in ("a robot", "@robots", "@Robot?"):
+        await alice.say("lab", text)
+    await alice.send("robot", "to you")
+    assert sorted(await texts(town, alice, 2)) == ["@Robot?", "to you"]
+
+
 async def test_a_bot_in_several_rooms_answers_in_the_room_where_it_was_asked(town: Town) -> None:
     bot = Bot()
     bot.on_room(lambda message: f"{message.text}, in {message.room}")

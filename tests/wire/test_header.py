@@ -92,4 +92,5 @@ def test_kinds_are_what_they_were() -> None:
         ("GROUP_RELAYED", 9),
         ("ANSWER", 10),
         ("RENEWAL", 11),
+        ("CHUNK", 12),
     ]

@@ -179,7 +179,7 @@ def long_form(value: object) -> bytes:
             return struct.pack(">BI", 0xDB, len(data)) + data
         case bytes():
             return struct.pack(">BI", 0xC6, len(value)) + value
-        case list():
+        case list() | tuple():
             return struct.pack(">BI", 0xDD, len(value)) + b"".join(map(long_form, value))
         case msgspec.Raw():
             return bytes(value)

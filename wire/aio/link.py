@@ -16,6 +16,7 @@ from chatapp.wire.address import Address, normalized_host
 from chatapp.wire.codec import FrameReader
 from chatapp.wire.errors import DecodeError, PortInUse
 from chatapp.wire.limits import (
+    LINK_FIRST_FRAME_MAX,
     LINK_FRAME_MAX,
     LINK_QUEUE_MAX,
     LINK_SEGMENT_MAX,
@@ -116,7 +117,7 @@ class TcpLink(asyncio.Protocol):
         try:
             while (frame := self._reader.next_frame()) is not None:
                 frames.append(frame)
-                if self._reader.largest != LINK_FRAME_MAX:
+                if self._reader.largest == LINK_FIRST_FRAME_MAX:
                     # This frame may authenticate the other side, and later frames may then be
                     # longer.
                     self._owner.link_frames(self, frames)
@@ -137,9 +138,10 @@ class TcpLink(asyncio.Protocol):
 
     # --- the owner's side
 
-    def allow_full_frames(self) -> None:
-        """Allow frames of full length: the other side has authenticated itself."""
-        self._reader.largest = LINK_FRAME_MAX
+    def allow_full_frames(self, most: int = LINK_FRAME_MAX) -> None:
+        """Allow frames of full length, up to `most` bytes: the other side has authenticated
+        itself."""
+        self._reader.largest = most
 
     @property
     def waiting(self) -> int:

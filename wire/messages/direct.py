@@ -1,6 +1,7 @@
 """What peers exchange directly: message bodies, relayed datagrams, and the frames of reliable delivery;
-what a message is to an earlier one of its conversation (clause 6.14), and which text is one emoji, by
-the grammar of UTS 51 over blocks, not over the list of a year: a new emoji is one at once."""
+what a message is besides a text, mostly to an earlier one of its conversation (clause 6.14), and which
+text is one emoji, by the grammar of UTS 51 over blocks, not over the list of a year: a new emoji is one
+at once."""
 
 import re
 from typing import Annotated, Final, TypeAlias
@@ -8,7 +9,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from chatapp.wire.limits import TEXT_MAX, Count, GroupName
+from chatapp.wire.limits import FILE_MAX, FILE_PAGES_MAX, TEXT_MAX, Count, Digest, GroupName, Key
 
 Author = Annotated[bytes, msgspec.Meta(max_length=32)]
 """The identity key of the author of the earlier message; empty for the sender's own."""
@@ -43,13 +44,31 @@ class React(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     is_on: bool
 
 
+class FileOffer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
+    """The text is the name of a file that the sender offers (clause 6.16)."""
+
+    size: Annotated[int, msgspec.Meta(ge=0, le=FILE_MAX)]
+    key: Key
+    """Seals its chunks, and is used for nothing else."""
+    pages: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=FILE_PAGES_MAX)]
+    """The SHA-256 of each page of the hashes of its sealed chunks."""
+
+
+class FileAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """The sender has the file that this message offers, whole; or does not want it."""
+
+    author: Author
+    number: Count
+    has_it: bool
+
+
 class Unknown(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0):
-    """A relation of a later version, as it came; such a message cannot be shown."""
+    """One of a later version, as it came; such a message cannot be shown."""
 
     raw: bytes
 
 
-Relation: TypeAlias = Reply | Edit | Retract | React | Unknown | None
+Relation: TypeAlias = Reply | Edit | Retract | React | FileOffer | FileAnswer | Unknown | None
 """None: a text of its own."""
 
 EMOJI_MAX: Final = 8

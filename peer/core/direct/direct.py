@@ -312,6 +312,8 @@ class DirectMessages:
         self.lost_messages: Final = self._ladder.lost
         self.may_have_lost: Final = self._ladder.may_have_lost
         self.synced: Final = self._transport.synced
+        self.open_link: Final = self._transport.open_link
+        self.take_link: Final = self._transport.take_link
         self.report_syncs: Final = self._transport.report_syncs
 
     def carry(self, passenger: Passenger) -> None:
@@ -418,10 +420,11 @@ class DirectMessages:
 
     def user_saw(self, numbers: Mapping[bytes, int], *, now: float) -> None:
         """Note that the user has seen what these people said up to these numbers."""
-        for identity, number in numbers.items():
+        marks = self._arrivals.marks
+        for identity, number in numbers.items() if marks.is_on else ():
             if (contact := self._contacts.by_identity(identity)) is not None:
                 self.conversation(contact)
-                self._arrivals.marks.user_saw(contact, number, now=now)
+                marks.user_saw(contact, number, now=now)
 
     def test_paths(self, name: str, *, now: float) -> None:
         """Find out whether a person answers directly, and through the registry; `path_result` has

@@ -35,11 +35,10 @@ class SeenMarks:
         self._alarm: Final = ctx.alarms.add(self._ring)
 
     def user_saw(self, contact: Contact, number: int, *, now: float) -> None:
-        """Note that the user has seen what a person said up to this number."""
-        if not self.is_on or contact.conversation is None:
-            return
+        """Note that the user has seen what a person said up to this number, while marks are on."""
+        assert contact.conversation is not None
         marks = contact.conversation.marks
-        if number > marks.given:
+        if number > marks.given and not self._is_shunned(contact):
             marks.given = number
             self._ctx.out.records.append(MarkMoved(contact.identity, number, is_ours=False))
             if marks.is_mutual:

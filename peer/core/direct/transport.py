@@ -14,6 +14,7 @@ from chatapp.wire.codec import SEALED_HEAD_SIZE, Kind, encode, join_frames
 from chatapp.wire.errors import SealError
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import OldOpening, SessionTable
 
 HAILED_AT_ONCE: Final = 64
@@ -124,6 +125,29 @@ class PeerTransport:
         for is_relayed in (False, True):
             self._told.pop((contact.identity, is_relayed), None)
         self.sessions.forget(contact.identity)
+
+    # --- links, on which files are fetched
+
+    def open_link(self, contact: Contact, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Return the first frame of a link to somebody, and what takes the answer. Raises
+        SealError."""
+        return self.sessions.open_link(contact.identity, b"", now=now)
+
+    def take_link(
+        self, first: bytes, source: Address, *, now: float
+    ) -> tuple[Contact, bytes, LinkSession]:
+        """Take the first frame of a link that somebody opens: return who, the frame that answers,
+        and the session. Raises SealError, also for somebody with whom we do not talk, DecodeError."""
+        identity, _, session, answer = self.sessions.take_link(first, source=source, now=now)
+        contact = self._contacts.by_identity(identity)
+        if (
+            contact is None
+            or contact.is_banned
+            or contact.is_blocked
+            or identity in self._contacts.ignored
+        ):
+            raise SealError("of somebody with whom we do not talk")
+        return contact, answer, session
 
     # --- out
 

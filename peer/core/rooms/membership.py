@@ -425,6 +425,8 @@ class RoomRecipients:
                 name=self._ctx.me.name,
                 online=True,
                 since=float(own.row.since) if own is not None else 0.0,
+                status=own.row.status if own is not None else "",
+                away=own.row.away if own is not None else None,
             )
         ]
         for identity, presence in membership.members.items():
@@ -432,6 +434,12 @@ class RoomRecipients:
             if contact is not None:
                 is_here = presence is RoomPresence.HERE
                 people.append(
-                    Person(name=contact.name, online=is_here, since=float(contact.row.since))
+                    Person(
+                        name=contact.name,
+                        online=is_here,
+                        since=float(contact.row.since),
+                        status=contact.row.status,
+                        away=contact.row.away if is_here else None,
+                    )
                 )
         return tuple(sorted(people, key=lambda person: person.name))

@@ -1,17 +1,18 @@
 """`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or
-JSON object, and leave."""
+JSON object, and leave. Or offer a file, and stay until it is fetched."""
 
 import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
-from chatapp.peer.api.errors import NotLetIn, NotOpen, NotResponding
+from chatapp.peer.api.errors import FileRefused, NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
+from chatapp.peer.api.files import FileState
 from chatapp.peer.faces.opening import (
     CLOSES_WITHIN,
     NotOpened,
@@ -25,6 +26,7 @@ from chatapp.peer.faces.opening import (
 from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
+from chatapp.peer.words import files
 from chatapp.peer.words.answers import EMPTY_MESSAGE, attachment_lines, not_attached_line
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import LINE_MAX
@@ -61,10 +63,31 @@ def run(wanted: StartOptions, *, to: str, text: str | None, as_json: bool, log_l
         text = _standard_input() if text is None else text
         if not text.strip():
             return _failed(to, EMPTY_MESSAGE, as_json=as_json)
-        peer = peer_for(wanted)
-        return asyncio.run(_send(peer, wanted.registry_key, to, text, as_json=as_json))
+        errand = Errand(
+            to, as_json=as_json, carry_out=lambda peer: _say(peer, to, text, as_json=as_json)
+        )
+        return asyncio.run(_send(peer_for(wanted), wanted.registry_key, errand))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def run_file(wanted: StartOptions, *, to: str, path: str, log_level: str) -> int:
+    """Offer a file to one person, and wait until they have it. Returns the exit status: 0 if they
+    have it, 3 if they are away and the offer waits for them, 4 if they do not want it."""
+    start_logging(log_level)
+    errand = Errand(to, as_json=False, carry_out=lambda peer: _give(peer, to, path))
+    try:
+        return asyncio.run(_send(peer_for(wanted), wanted.registry_key, errand))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+class Errand(NamedTuple):
+    """What is done with a peer that is open."""
+
+    to: str
+    as_json: bool
+    carry_out: Callable[[Peer], Awaitable[int]]
 
 
 def _standard_input() -> str:
@@ -74,49 +97,70 @@ def _standard_input() -> str:
     return raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
-async def _send(peer: Peer, registry_key: str | None, to: str, text: str, *, as_json: bool) -> int:
+async def _send(peer: Peer, registry_key: str | None, errand: Errand) -> int:
     """Send by the program that runs under this name, else by one of our own for as long as that
     takes."""
     try:
         running = await open_or_attach(peer, shows=False, within=FREE_WITHIN)
     except NotOpened as error:
-        return _failed(to, *error.lines, as_json=as_json)
+        return _failed(errand.to, *error.lines, as_json=errand.as_json)
     if running is not None:
-        return await _say_through(running, peer.servers, registry_key, to, text, as_json=as_json)
-    return await _say_and_leave(peer, to, text, as_json=as_json)
+        return await _send_through(running, peer.servers, registry_key, errand)
+    return await _send_and_leave(peer, errand)
 
 
-async def _say_through(
-    running: "Peer",
-    servers: Sequence[Address],
-    registry_key: str | None,
-    to: str,
-    text: str,
-    *,
-    as_json: bool,
+async def _send_through(
+    running: Peer, servers: Sequence[Address], registry_key: str | None, errand: Errand
 ) -> int:
+    to, as_json = errand.to, errand.as_json
     try:
         if not await is_same_server(running, servers, registry_key):
             return _failed(to, elsewhere_line(running), as_json=as_json)
-        return await _say(running, to, text, as_json=as_json)
+        return await errand.carry_out(running)
     except NotOpen:
         return _failed(to, *attachment_lines(ProgramEnded(name=running.name)), as_json=as_json)
     finally:
         await running.close(within=CLOSES_WITHIN)
 
 
-async def _say_and_leave(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
+async def _send_and_leave(peer: Peer, errand: Errand) -> int:
     try:
         with contextlib.suppress(NotLetIn):  # an event says the same
             await peer.ready()
         before = peer.take_events()
         if not _is_in(before):
-            return _failed(to, *_lines(before), as_json=as_json)
+            return _failed(errand.to, *_lines(before), as_json=errand.as_json)
         note_start(peer, before)
         tell_registry(before)
-        return await _say(peer, to, text, as_json=as_json)
+        return await errand.carry_out(peer)
     finally:
         await peer.close(within=CLOSES_WITHIN)
+
+
+async def _give(peer: Peer, to: str, path: str) -> int:
+    """Offer a file, and wait until it is fetched."""
+    try:
+        transfer = await peer.send_file(to, path)
+    except FileRefused as refused:
+        return _failed(to, files.not_done(refused), as_json=False)
+    receipt = transfer.receipt
+    assert receipt is not None
+    if await receipt.settled() is not MessageState.DELIVERED:
+        return _report(receipt, peer.take_events(), 0.0, as_json=False)
+    print(files.offered_line(await transfer.now()), flush=True)
+    from rich.progress import Progress  # deferred: messages need it not
+
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        before = None
+        async for file in transfer:
+            bar.update(task, completed=file.done, total=file.size, description=file.name)
+            for line in files.progress_lines(file, before) if bar.disable else ():
+                print(line, flush=True)
+            before = file
+    has_it = file.state is FileState.DONE
+    print(files.answer_line(to, file.name, has_it=has_it), flush=True)
+    return DELIVERED if has_it else FAILED
 
 
 async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:

@@ -113,6 +113,9 @@ ROWS_SHOWN: Final = 300
 PLACES_SHOWN: Final = 300
 """People and rooms that it lists beside the conversation."""
 
+OFFERS_SHOWN: Final = 6
+"""Ways to complete what is typed that it offers."""
+
 CALLS_KEPT: Final = 20
 """Calls of the user that are kept for a window whose stream is interrupted."""
 

@@ -417,7 +417,9 @@ class Directory:
         if is_told:
             self._tell(person)
 
-    def set_status(self, person: Person, status: str, away: str | None, *, now: float) -> None:
+    def set_status(
+        self, person: Person, status: str, away: str | None, *, now: float | None = None
+    ) -> None:
         """Set what the row says of a person."""
         if (status, away) != (person.status, person.away):
             is_told = self._may_tell(person, now)

@@ -60,11 +60,13 @@ def test_it_says_what_it_is_and_enums_and_keys_are_readable() -> None:
                 "doubt": None,
                 "is_ours": False,
                 "state": None,
+                "is_seen": False,
                 "reply_to": None,
                 "quote": "",
                 "is_edited": False,
                 "is_retracted": False,
                 "is_unknown": False,
+                "file": None,
                 "reactions": [],
             }
         ],

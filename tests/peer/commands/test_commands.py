@@ -309,7 +309,7 @@ NOT_HERE = "It is not in this version; type help for the commands."
         ("/block", 'Did you mean "/ignore"?'),
         ("server:list", 'Did you mean "/rooms"?'),
         ("/clear", NOT_HERE),
-        ("/file", NOT_HERE),
+        ("/upload", 'Did you mean "/send_file"?'),
         ("/gif", NOT_HERE),
         ("gif", NOT_HERE),
         ("server:gif", NOT_HERE),

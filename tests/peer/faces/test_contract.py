@@ -135,6 +135,33 @@ async def _is_seen(scene: Scene) -> None:
     await scene.bob.past.mark_read(person("alice"), line.id)
 
 
+async def _acts(scene: Scene) -> None:
+    """Bob says what he does."""
+    await scene.bob.send("alice", "/me waves")
+
+
+async def _writes_to_somebody_away(scene: Scene) -> None:
+    """Alice writes to bob, who is at lunch."""
+    await scene.bob.set_status("exam", away="at lunch")
+    await until(lambda: any(one.away for one in scene.alice.people()))
+    await scene.window.type("/msg bob,alice see you at noon")
+
+
+async def _is_away(scene: Scene) -> None:
+    """Alice is away."""
+    await scene.window.type("/away at lunch")
+
+
+async def _cancels(scene: Scene) -> None:
+    """Alice takes back what waits for the registry to say who dave is."""
+    await scene.village.close_registry()
+    await until(lambda: scene.alice.node.state.is_server_away)
+    await scene.window.type("/msg dave oops")
+    await until(lambda: not scene.alice.node.state.is_sending)
+    await scene.window.shows("Message to dave kept")
+    await scene.window.type("/cancel")
+
+
 Row = tuple[Callable[[Scene], Awaitable[None]], dict[str, tuple[str, ...]]]
 TALK: Final[dict[str, Row]] = {
     "a claimed author": (
@@ -174,6 +201,31 @@ TALK: Final[dict[str, Row]] = {
         _is_seen,
         dict.fromkeys(("line", "pipe", "attached"), ('[bob has seen "see you at noon".]',))
         | {"full": ("you  see you at noon", "✓✓")},
+    ),
+    "an action": (
+        _acts,
+        dict.fromkeys(("line", "pipe", "attached"), ("* bob waves",))
+        | {"full": ("* bob  waves", "Conversations")},
+    ),
+    "one line to several people, one of them away": (
+        _writes_to_somebody_away,
+        dict.fromkeys(
+            ("line", "pipe", "attached"),
+            ("[One message to each of bob and alice.]", "[bob is away: at lunch.]"),
+        )
+        | {"full": ("One message to each of bob and", "bob is away: at lunch", '"exam"')},
+    ),
+    "being away": (
+        _is_away,
+        dict.fromkeys(("line", "pipe", "attached"), ("Others see that you are away: at lunch.",))
+        | {"full": ("Others see that you are away: at", "alice · away")},
+    ),
+    "a line that is cancelled": (
+        _cancels,
+        dict.fromkeys(
+            ("line", "pipe", "attached"), ("[What you said to dave is cancelled: nobody has it",)
+        )
+        | {"full": ("you  oops", "✗", "What you said to dave is cancelled")},
     ),
     "what is begun elsewhere": (
         _begins_elsewhere,

@@ -138,9 +138,12 @@ def test_a_conversation_is_muted_by_its_name_or_where_one_is(
 def test_unread_lines_of_a_muted_conversation_are_not_counted_at_a_prompt() -> None:
     index = CompletionIndex()
     view = FlowView(STATE, is_screen=True, completions=index, draw_line=lambda: 7)
-    for number, muted in enumerate(((), (room("lab"),)), 1):
-        view.handle([heard("hi", number)], replace(STATE, muted=muted), (), now=0.0)
-    assert view.status(now=0.0).unread == 1
+    muted = replace(STATE, muted=(room("lab"),))
+    for number, (text, state, unread) in enumerate(
+        [("hi", STATE, 1), ("hi", muted, 1), ("alice?", muted, 1), ("@alice?", muted, 2)], 1
+    ):
+        view.handle([heard(text, number)], state, (), now=0.0)
+        assert view.status(now=0.0).unread == unread
 
 
 def test_away_twice_is_back_and_so_is_a_message_but_no_command() -> None:
@@ -175,7 +178,7 @@ def test_who_writes_to_somebody_away_is_told_once() -> None:
     [
         ("/cancel", 5, []),
         ("/cancel 2", 4, ['[You took back "line 4".]']),
-        ("/cancel 3", None, ["[Nothing of yours waits here.]"]),
+        ("/cancel 3", None, ["[Nothing of yours waits.]"]),
     ],
 )
 def test_cancel_counts_what_waits(line: str, asked: int | None, shown: list[str]) -> None:
@@ -189,3 +192,6 @@ def test_cancel_counts_what_waits(line: str, asked: int | None, shown: list[str]
     assert typed(view, history, line) == shown
     cancels = [one.id for one in history.asked if isinstance(one, requests.Cancel)]
     assert cancels == ([] if asked is None else [asked])
+    history.lines.pop()
+    typed(view, history, "/retract")
+    assert requests.Retract(id=5) in history.asked, "what was refused is not counted"

@@ -76,7 +76,7 @@ class History:
                 return requests.Sent(conversation=where, id=1_000 + len(self.asked))
             case requests.ListPeople():
                 return ()
-            case requests.Cancel(id=id_):
+            case requests.Cancel(id=id_) | requests.Retract(id=id_):
                 return requests.Sent(conversation=person("bob"), id=id_ if id_ % 2 else 1_000)
             case requests.SetStatus(away=away):
                 return events.StatusSet(status="", away=away)
@@ -466,3 +466,26 @@ def test_a_room_that_another_window_enters_takes_no_line_unless_there_is_none() 
 def test_a_window_that_attaches_begins_in_the_room_that_was_entered_first() -> None:
     view = FlowView(STATE, is_screen=False, completions=None, draw_line=lambda: 7)
     assert (view.room, view.status(now=0.0).room) == ("lab", "lab")
+
+
+@pytest.mark.parametrize("where", [person("bob"), room("lab")])
+def test_what_was_opened_before_the_history_answers_stays_open_with_its_draft(
+    where: Conversation,
+) -> None:
+    """A room is opened by its event, a person by the user."""
+    view = ScreenView(STATE, wall=lambda: 0.0, draw_line=lambda: 7)
+    steps = view.begin()
+    assert isinstance(next(steps), requests.ListConversations)
+    if where.is_room:
+        entered = events.EnteredRoom(room="lab", members=(), missed=0)
+        view.handle([entered], STATE, (), now=0.0)
+        view.handle([events.LeftRoom(room="lab")], replace(STATE, rooms=()), (), now=0.0)
+    else:
+        view.choose(where)
+    view.take_changes()
+    states = (ConversationState(conversation=where, unread=0, read=0, last=None, draft="see"),)
+    with pytest.raises(StopIteration):
+        steps.send(requests.Conversations(conversations=states))
+    opened = view.take_changes().opened
+    assert opened is view.open_pane
+    assert (opened.conversation, opened.draft) == (where, "see")

@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
@@ -119,6 +121,36 @@ def in_room(text: str, late: float | None = None, sender: str = "bob") -> events
     )
 
 
+PLAN: Final = FileTransfer(
+    number=3,
+    id=9,
+    conversation=person("bob"),
+    sender="bob",
+    name="plan.pdf",
+    size=2_345_678,
+    is_ours=False,
+    path="/home/al/plan.pdf",
+)
+FILES: Final = [
+    (PLAN, ["[bob offers plan.pdf (2.3 MB): /accept 3 or /refuse 3]"]),
+    (replace(PLAN, is_ours=True), []),
+    (replace(PLAN, state=FileState.RUNNING, done=1_000_000), []),
+    (replace(PLAN, state=FileState.DONE), ["[plan.pdf is here: /home/al/plan.pdf]"]),
+    (
+        replace(PLAN, state=FileState.FAILED, trouble=FileTrouble.CHANGED),
+        [
+            "[plan.pdf stopped: it has changed since bob offered it. /accept 3 tries again.]",
+        ],
+    ),
+    (
+        replace(
+            PLAN, state=FileState.FAILED, trouble=FileTrouble.OWN_DISK, detail="Input/output error"
+        ),
+        [
+            "[plan.pdf stopped: your disk does not take it: Input/output error. /accept 3 tries again.]"
+        ],
+    ),
+]
 CHANGE: Final[dict[str, Any]] = {
     "conversation": person("bob"),
     "id": 9,
@@ -140,6 +172,8 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.Edited(**CHANGE), []),
     (events.Retracted(**CHANGE), []),
     (events.Reacted(**CHANGE, is_on=True), []),
+    (events.FileAnswered(**CHANGE, has_it=True), []),
+    *((events.FileChanged(file=file), lines) for file, lines in FILES),
     (
         events.MailUnreadable(sender="bob", detail="does not open"),
         ["[A letter from bob could not be opened: does not open.]"],
@@ -550,9 +584,9 @@ LINES: list[tuple[events.Event, list[str]]] = [
                 state=events.MessageState.REFUSED,
                 reason=events.MessageReason.CANCELLED,
             ),
-            ["[Cancelled: nobody has it.]"],
+            [f"[What you said to {shown} is cancelled: nobody has it.]"],
         )
-        for what in (person("bob"), room("lab"), EVERYBODY)
+        for what, shown in ((person("bob"), "bob"), (room("lab"), "lab"), (EVERYBODY, "everybody"))
     ),
     (
         events.KeyRestored(name="bob"),

@@ -12,7 +12,7 @@ from chatapp.peer.core.records import DEAD, KEY_SIZE, group_mark, parties_of
 from chatapp.peer.history.query import StoredLine
 from chatapp.peer.history.schema import NUMBERS_OF_DEAD
 from chatapp.wire.messages.rooms import CHANNEL
-from tests.support.people import Person
+from tests.support.people import Person, stream_of
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -47,10 +47,24 @@ class ViewsPromise:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._cancelled: list[tuple[Person, int]] = []
+
+    def note_cancelled(self, author: Person, id_: int) -> None:
+        """Record a line, by its id, that its author gave up before anybody could have it."""
+        self._cancelled.append((author, id_))
 
     def check_equal(self) -> None:
         """At the end."""
         people = self._world.people
+        for author, id_ in self._cancelled:
+            for person in people:
+                shown = (
+                    one for one in person.screen.lines if one.identity == author.identity.public
+                )
+                ids = [
+                    author.id_of(stream_of(one.conversation, person), one.number) for one in shown
+                ]
+                assert id_ not in ids, f"{person.name} was shown what {author.name} gave up"
         views = {person.name: dict(_views(person)) for person in people}
         left = {line for person in people for line in self._changed_and_left(person)}
         for one, other in combinations(people, 2):

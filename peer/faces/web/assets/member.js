@@ -2,7 +2,8 @@
 "use strict";
 
 const NOT_DONE = "This was not done: your program does not answer.";
-const log = find("scroll");
+const scroll = find("scroll");
+const log = find("choose");
 const text = find("text");
 const composer = find("composer");
 const fields = composer.elements;
@@ -10,7 +11,7 @@ let since = Number(told.version);
 let isBack = false;
 let seen = "";
 
-const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
+const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
 const entries = () => [...log.querySelectorAll(".entry")];
 
 // --- news
@@ -55,7 +56,7 @@ function news(piece) {
   outbox.show();
   if (piece.reveal && find(`l${piece.reveal}`)) find(`l${piece.reveal}`).scrollIntoView({ block: "center" });
   else if (wasAtEnd) toEnd();
-  for (const [by, said] of piece.calls || []) call(`${by}: ${said}`);
+  for (const [by, said] of piece.calls || []) if (document.hidden || !document.hasFocus()) call(`${by}: ${said}`);
   const panel = find("panel");
   document.body.classList.toggle("beside", Boolean(panel.firstElementChild));
   if (panel.firstElementChild && !hadPanel) (panel.querySelector("input[type=text]") || find("panel-title")).focus();
@@ -87,8 +88,8 @@ const feed = new Feed({
 
 // Says up to which message the log is in view, and whether somebody looks at it.
 function look() {
-  const end = log.scrollTop + log.clientHeight + 8;
-  const last = isAtEnd() ? entries().at(-1) : entries().findLast((one) => one.offsetTop - log.offsetTop + one.offsetHeight <= end);
+  const end = scroll.scrollTop + scroll.clientHeight + 8;
+  const last = isAtEnd() ? entries().at(-1) : entries().findLast((one) => one.offsetTop - scroll.offsetTop + one.offsetHeight <= end);
   const looking = document.visibilityState === "visible" && document.hasFocus() && !document.body.classList.contains("listing");
   const now = `${last ? last.id.slice(1) : 0} ${Number(looking)} ${fields.with.value} ${since}`;
   if (now === seen || !feed.isLive) return;
@@ -100,7 +101,7 @@ function look() {
 
 let due = null;
 const soon = (does, after) => { clearTimeout(due); due = setTimeout(does, after); };
-log.addEventListener("scroll", () => soon(look, 150));
+scroll.addEventListener("scroll", () => soon(look, 150));
 for (const kind of ["focus", "blur"]) window.addEventListener(kind, () => soon(look, 50));
 document.addEventListener("visibilitychange", () => soon(look, 50));
 
@@ -134,7 +135,7 @@ function say() {
 let typed = null;
 text.addEventListener("input", () => {
   clearTimeout(typed);
-  typed = setTimeout(() => send("do/typing", { text: text.value }), 400);
+  typed = setTimeout(() => send("do/typing", { text: text.value }), 250);
 });
 
 // --- forms, links and keys
@@ -170,6 +171,13 @@ document.addEventListener("submit", (event) => {
   if (event.target === composer) say(); else submitted(event.target, event.submitter);
 });
 document.addEventListener("click", (event) => {
+  const offer = event.target.closest("[data-put]");
+  if (offer) {
+    text.value = `${text.value.slice(0, text.value.length - Number(offer.dataset.replaces))}${offer.dataset.put} `;
+    text.focus();
+    text.dispatchEvent(new Event("input"));
+    return;
+  }
   const link = event.target.closest("a[data-with], a[data-list]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -191,7 +199,7 @@ function step(by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
-  const isInLog = log.contains(document.activeElement);
+  const isInLog = scroll.contains(document.activeElement);
   if (event.key === "Escape") {
     const close = document.querySelector("#panel [data-escape], #asked [data-escape]");
     if (close) close.click(); else { toEnd(); text.focus(); }
@@ -199,6 +207,18 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     step(event.key === "ArrowUp" ? -1 : 1);
   }
+});
+
+// --- calls: a sound, and a notice of the system where the user allows them
+
+const alerts = find("alerts");
+const mayAsk = () => "Notification" in window && Notification.permission === "default";
+alerts.hidden = !mayAsk();
+alerts.addEventListener("click", async () => {
+  wakeSound();
+  await Notification.requestPermission();
+  alerts.hidden = !mayAsk();
+  text.focus();
 });
 
 for (const button of log.querySelectorAll(".choose")) button.tabIndex = -1;

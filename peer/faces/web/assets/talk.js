@@ -42,7 +42,10 @@ function beep() {
 function call(text) {
   beep();
   if (!document.hidden || !("Notification" in window) || Notification.permission !== "granted") return;
-  try { new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href }); } catch { /* some phones allow none */ }
+  try {
+    const shown = new Notification(text, { tag: "desk", icon: document.querySelector("link[rel=icon]").href });
+    shown.onclick = () => { window.focus(); shown.close(); };
+  } catch { /* some phones allow none */ }
 }
 
 // --- lines of the log

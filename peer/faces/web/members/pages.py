@@ -171,6 +171,7 @@ class Page:
             "above": macro(_PARTS, "above", has_older),
             "below": macro(_PARTS, "below", sheet.has_more_below),
             "asked": macro(_PARTS, "asked", self._asked()),
+            "offers": macro(_PARTS, "offers", window.offers()),
             "notes": macro(_PARTS, "notes", "; ".join(self._status.notes)),
             "panel": macro(_PARTS, "panel", window.panel),
         }
@@ -209,7 +210,7 @@ class Page:
         """Return what has changed since a version, and note it in `sent`, the parts that the window
         has."""
         window = self.window
-        lines = window.sheet.draw(window.version)
+        lines = window.lines()
         changed = {id_: html for id_, html in self.parts().items() if sent.get(id_) != html}
         sent |= changed
         version, text = window.fill
@@ -220,8 +221,8 @@ class Page:
             "about": window.about,
             "placeholder": texts.placeholder(window.view.open_pane.conversation),
             "parts": changed,
-            "keys": [key for key, _, _ in lines],
-            "lines": {str(key): html for key, html, changed_in in lines if changed_in > since},
+            "keys": [line.key for line in lines],
+            "lines": {str(line.key): line.html for line in lines if line.version > since},
         }
         if version > since:
             told["fill"] = text
@@ -268,7 +269,7 @@ class Page:
         )
 
     def _log(self) -> Markup:
-        return Markup().join(html for _, html, _ in self.window.sheet.draw(self.window.version))
+        return Markup().join(line.html for line in self.window.lines())
 
 
 def _title_of(what: Conversation) -> str:

@@ -1,8 +1,8 @@
 """The log of one conversation as a page shows it: which of its entries, and each as HTML that is
 written again only when it has changed."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Container, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from chatapp.peer.faces.web.limits import LINES_SHOWN, LINES_SHOWN_MAX
 from chatapp.peer.faces.web.page import macro
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
+from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
 
 _TEMPLATE: Final = "members/parts.html"
@@ -40,16 +41,26 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     day: str
     """The date to show above it; empty for none."""
+    author: str
     sender: str
+    """The author, if they have not said what stands above it, too."""
     text: str
     note: str
     mark: tuple[str, str, str] | None
     """Class, sign and word."""
-    is_message: bool
     can_choose: bool
     is_first_new: bool
     has_gap: bool
     """Whether lines are left out above it."""
+
+
+class Line(NamedTuple):
+    """An entry as the page has it."""
+
+    key: int
+    html: Markup
+    version: int
+    """In which it has changed, or came into view."""
 
 
 class _Drawn(msgspec.Struct, kw_only=True):
@@ -113,16 +124,18 @@ class Sheet:
         first = self._first()
         return self.pane.log.entries[first : first + self._most]
 
-    def draw(self, version: int) -> list[tuple[int, Markup, int]]:
-        """Return the key of each entry that is shown, its HTML, and the version in which it
-        changed: this one for what has changed since the last call."""
+    def draw(self, version: int, *, has: Container[int] = ()) -> list[Line]:
+        """Return the entries that are shown. `version`: that of entries that have changed since the
+        last call, or whose keys are not among those that the page `has`."""
         before: LogEntry | None = None
-        drawn = []
+        lines = []
         for entry in self._span():
             one = self._draw(entry, before, version)
-            drawn.append((one.shown.key, one.html, one.version))
+            if one.shown.key not in has:
+                one.version = version
+            lines.append(Line(one.shown.key, one.html, one.version))
             before = entry
-        return drawn
+        return lines
 
     def _draw(self, entry: LogEntry, before: LogEntry | None, version: int) -> _Drawn:
         known = self._drawn.get(id(entry))
@@ -141,9 +154,14 @@ class Sheet:
         is_new_day = before is None or shown_clock(before.at)[0] != day
         is_message = entry.kind is EntryKind.MESSAGE
         classes = _CLASSES.get(entry.kind, "mine" if entry.is_mine else "theirs")
-        is_next = before is not None and is_message and before.kind is entry.kind
-        if is_next and before is not None and before.sender == entry.sender and not is_new_day:
-            classes += " next"
+        if is_message and entry.sender.startswith(STAR):
+            classes = "action"
+        is_next = (
+            before is not None
+            and not is_new_day
+            and (before.kind, before.sender) == (entry.kind, entry.sender)
+            and classes != "action"
+        )
         if entry.calls:
             classes += " calls"
         if entry is log.selected:
@@ -154,11 +172,11 @@ class Sheet:
             at=entry.at,
             clock=clock,
             day=shown_day(day) if is_new_day else "",
-            sender=entry.sender,
+            author=entry.sender,
+            sender="" if is_next else entry.sender,
             text=entry.text,
             note=entry.note,
             mark=_MARKS[entry.mark] if is_message and entry.is_mine else None,
-            is_message=is_message,
             can_choose=is_message and entry.id > 0,
             is_first_new=entry is log.unread,
             has_gap=entry in log.gaps,

@@ -10,9 +10,14 @@ from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.faces.runner import ScreenRunner
-from chatapp.peer.faces.web.limits import CALLS_KEPT, KEYS_PER_SESSION, STREAMS_PER_SESSION
+from chatapp.peer.faces.web.limits import (
+    CALLS_KEPT,
+    KEYS_PER_SESSION,
+    OFFERS_SHOWN,
+    STREAMS_PER_SESSION,
+)
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
-from chatapp.peer.faces.web.members.sheet import Sheet
+from chatapp.peer.faces.web.members.sheet import Line, Sheet
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
 from chatapp.peer.sdk.client import Peer
@@ -21,6 +26,7 @@ from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import Attention, ScreenView
 from chatapp.peer.view.view import Changes, Start
 from chatapp.peer.words import members as words
+from chatapp.peer.words.formatting import Candidate
 from chatapp.peer.words.full import begun_about
 from chatapp.wire.errors import quoted
 
@@ -65,14 +71,14 @@ class Window:
         """Whether the node, or this window of it, has ended."""
         self._is_looking = False
         self._looked_until = float("-inf")
-        self._opened_at = 1
         self._keys: Final = itertools.count(1)
+        self._shown_keys: set[int] = set()
+        """Those of the lines that were drawn last."""
         self._sheets: Final[dict[Pane, Sheet]] = {}
         self._said_keys: dict[str, None] = {}
         """The keys of the last lines that were said."""
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._looking: asyncio.Task[None] | None = None
-
         node = peer.node
         self.view: Final = ScreenView(
             node.state,
@@ -166,9 +172,9 @@ class Window:
 
     def _put(self, text: str) -> None:
         """Have the input of the page hold this text."""
-        self.draft = text
-        self.fill = (self.version + 1, text)
         self.changed()
+        self.draft = text
+        self.fill = (self.version, text)
 
     # --- the log
 
@@ -179,6 +185,19 @@ class Window:
         if pane not in self._sheets:
             self._sheets[pane] = Sheet(pane, lambda: next(self._keys))
         return self._sheets[pane]
+
+    def lines(self) -> list[Line]:
+        """Return the lines to show of the open conversation."""
+        lines = self.sheet.draw(self.version, has=self._shown_keys)
+        self._shown_keys = {line.key for line in lines}
+        return lines
+
+    def _reveal(self, entry: LogEntry) -> None:
+        """Have the page show this entry, with its neighbours."""
+        self.changed()
+        self.sheet.around = entry
+        _ = self.lines()
+        self.reveal = (self.version, self.sheet.key(entry))
 
     @property
     def chosen(self) -> LogEntry | None:
@@ -205,7 +224,7 @@ class Window:
         until this time."""
         self._looked_until = until
         entries = self.view.open_pane.log.entries
-        self.sheet.draw(self.version)
+        _ = self.lines()
         self.seen(self.sheet.key(entries[-1]) if entries else 0, is_looking=True)
 
     async def show_older(self) -> None:
@@ -232,10 +251,8 @@ class Window:
         a line."""
         entry = await self.runner.jump(conversation, id_)
         if entry is not None:
-            self.view.open_pane.log.selected = self.sheet.around = entry
-            self.sheet.draw(self.version)
-            self.reveal = (self.version + 1, self.sheet.key(entry))
-            self.changed()
+            self.view.open_pane.log.selected = entry
+            self._reveal(entry)
         return entry is not None
 
     async def show_first_new(self) -> None:
@@ -243,10 +260,7 @@ class Window:
         pane = self.view.open_pane
         await self.runner.find_new(pane)
         if pane.log.unread is not None:
-            self.sheet.around = pane.log.unread
-            self.sheet.draw(self.version)
-            self.reveal = (self.version + 1, self.sheet.key(pane.log.unread))
-            self.changed()
+            self._reveal(pane.log.unread)
 
     # --- what is typed
 
@@ -270,9 +284,17 @@ class Window:
     def type(self, text: str) -> None:
         """Take what is being typed."""
         self.draft = text
+        self.changed()
         if not self.about:
             self.runner.typing(text)
             self.runner.keep_draft(self._shown_pane, text)
+
+    def offers(self) -> list[Candidate]:
+        """Return the ways to complete what is being typed, if it ends with a name behind `@` or is
+        a command."""
+        is_asked = self.draft.startswith("/") or self.draft.rpartition(" ")[2].startswith("@")
+        found = self.view.completions.after(self.draft, is_in_room=True) if is_asked else []
+        return found[:OFFERS_SHOWN]
 
     def begin_about(self, what: str) -> None:
         """Begin something about the chosen line: `r` a reply, `e` a new text; `d` takes it back,

@@ -158,7 +158,7 @@ class TestVersions:
 
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["bind", "card", "move", "presence", "sender_index"]),
+        st.sampled_from(["bind", "card", "move", "presence", "sender_index", "status"]),
         st.integers(0, 5),
         st.integers(0, 3),
         st.integers(-50, 50),
@@ -202,6 +202,7 @@ def test_a_delta_from_any_version_and_the_table_then_make_the_table_now(
             person.sender_index,
         )
         assert (row.host, row.port) == person.address
+        assert (row.status, row.away) == (person.status, person.away)
     for since, snapshot in snapshots:
         newer, reached = read(directory, since, size=chance.choice((300, 800, TABLE_PAGE_MAX)))
         assert snapshot | {row.card.name: row for row in newer} == table
@@ -222,6 +223,8 @@ def _change(
     if person is None:
         if what == "bind":
             people[who] = bind(directory, card_of(who), now)
+    elif what == "status":
+        directory.set_status(person, str(value), None if value else "", now=now)
     elif what == "card":
         directory.renew_card(person, card_of(who, counter=person.card.counter + value), now=now)
     else:

@@ -32,7 +32,9 @@ def pages(table: Table[CopiedRow] | Table[Person]) -> list[bytes]:
 
 
 deeds = st.lists(
-    st.tuples(st.sampled_from(("come", "go", "release", "learn")), st.integers(0, PEOPLE - 1)),
+    st.tuples(
+        st.sampled_from(("come", "go", "say", "release", "learn")), st.integers(0, PEOPLE - 1)
+    ),
     max_size=60,
 )
 
@@ -54,6 +56,8 @@ def test_a_copy_hands_out_the_same_pages(deeds: list[tuple[str, int]], rows_max:
             )
         elif deed == "go":
             original.place(person, presence=Presence.AWAY, sender_index=0, wall_ms=counter)
+        elif deed == "say":
+            original.set_status(person, f"status {counter}", None if counter % 2 else "")
         else:
             original.release(person)
     bring_up_to_date(copy, original, rows_max=rows_max)

@@ -1,0 +1,58 @@
+"""Files that are offered, fetched and given, as values."""
+
+import msgspec
+
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.enums import Explained
+
+
+class FileState(Explained):
+    """How far a file got."""
+
+    OFFERED = "offered", "it is offered, and nobody has taken it yet"
+    WAITING = "waiting", "it was accepted; the one who has it cannot be reached now"
+    RUNNING = "running", "its bytes are on their way"
+    PAUSED = "paused", "the user has stopped it for now"
+    DONE = "done", "it is there, whole"
+    FAILED = "failed", "it does not go on by itself; accepting it again goes on from what is there"
+    REFUSED = "refused", "it is not wanted"
+    WITHDRAWN = "withdrawn", "it is not offered any more"
+
+
+class FileTrouble(Explained):
+    """Why a file is not complete."""
+
+    NOT_OFFERED = "not_offered", "the one who offered it does not have it any more"
+    CHANGED = "changed", "it has changed since it was offered"
+    UNREADABLE = "unreadable", "the one who offered it cannot read it"
+    WRONG_BYTES = "wrong_bytes", "what came is not what was offered"
+    NO_SPACE = "no_space", "our disk has no space for it"
+    OWN_DISK = "own_disk", "our disk does not take it"
+    NO_PERSON = "no_person", "the one who offered it is not in the table"
+
+
+class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was offered, as it stands."""
+
+    number: int
+    """By which the user names it."""
+    id: int
+    """The id of the line that offers it."""
+    conversation: Conversation
+    sender: str
+    """Who offers it."""
+    name: str
+    """Its name, safe for a disk."""
+    size: int
+    is_ours: bool
+    """Whether we offer it."""
+    state: FileState = FileState.OFFERED
+    trouble: FileTrouble | None = None
+    detail: str = ""
+    """What the system says of OWN_DISK."""
+    done: int = 0
+    """The bytes that are there, or that somebody has fetched."""
+    rate: float = 0.0
+    """Bytes a second, while it is RUNNING."""
+    path: str = ""
+    """Where it is, or what the user wants to have it called."""

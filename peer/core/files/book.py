@@ -1,0 +1,192 @@
+"""The files that a node knows: those that it offers, and those that were offered to it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import Said
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.files import clean_name, file_id
+from chatapp.wire.limits import FILE_OFFERS_BURST, FILE_OFFERS_PER_HOUR, FILES_KNOWN_MAX
+
+_MOVES: Final[dict[FileState, frozenset[FileState]]] = {
+    FileState.OFFERED: frozenset(FileState) - {FileState.OFFERED, FileState.PAUSED},
+    FileState.WAITING: frozenset(FileState) - {FileState.WAITING, FileState.OFFERED},
+    FileState.RUNNING: frozenset(FileState) - {FileState.RUNNING},
+    FileState.PAUSED: frozenset({FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}),
+    FileState.FAILED: frozenset({FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}),
+    FileState.REFUSED: frozenset({FileState.WAITING, FileState.WITHDRAWN}),
+    FileState.DONE: frozenset({FileState.WITHDRAWN}),
+    FileState.WITHDRAWN: frozenset(),
+}
+"""What may follow each state."""
+
+MAY_BE_ACCEPTED: Final = frozenset(
+    state for state, following in _MOVES.items() if FileState.WAITING in following
+)
+
+_HOUR: Final = 3_600.0
+
+
+class KnownFile(msgspec.Struct, kw_only=True):
+    """A file, as it is stored."""
+
+    number: int
+    id: int
+    conversation: Conversation
+    sender: str
+    identity: bytes
+    """The key of who offers it; empty for ours."""
+    name: str
+    size: int
+    state: FileState = FileState.OFFERED
+    trouble: FileTrouble | None = None
+    detail: str = ""
+    path: str = ""
+    """Ours: where it is. Theirs: what the user wants to have it called, then where it is."""
+    key: bytes = b""
+    """Of ours, and of theirs once it was accepted."""
+    pages: tuple[bytes, ...] = ()
+    modified: int = 0
+    """Of ours: when it was last changed, in nanoseconds, as its file system says."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we offer it."""
+        return not self.identity
+
+
+class FileBook:
+    """All files that are known."""
+
+    def __init__(self, known: Iterable[KnownFile] = ()) -> None:
+        self._files: Final = {file.id: file for file in known}
+        self._by_file_id: Final = {
+            file_id(file.key): file for file in self._files.values() if file.is_ours
+        }
+        self._done: Final[dict[int, tuple[int, float]]] = {}
+        """The bytes that are there, and the rate, by the id of the line."""
+        self._allowed: Final[Buckets[bytes]] = Buckets(
+            rate=FILE_OFFERS_PER_HOUR / _HOUR, burst=FILE_OFFERS_BURST, most=FILES_KNOWN_MAX
+        )
+        self._changed: dict[int, None] = {}
+        self.is_to_store = False
+        """Whether what is stored is not what is known."""
+
+    def __iter__(self) -> Iterator[KnownFile]:
+        return iter(list(self._files.values()))
+
+    def find(self, id_: int) -> KnownFile | None:
+        """Return the file that the line with this id offers."""
+        return self._files.get(id_)
+
+    def of_ours(self, file: bytes) -> KnownFile | None:
+        """Return the file of ours that others name like this, while it is offered."""
+        found = self._by_file_id.get(file)
+        is_over = found is not None and found.state in (FileState.WITHDRAWN, FileState.REFUSED)
+        return None if is_over else found
+
+    # --- what happens
+
+    def offered(self, line: Said, *, now: float) -> KnownFile | None:
+        """Note a file that somebody offers to us; None if it is known, or too many are offered."""
+        if line.file is None or line.id in self._files:
+            return None
+        if not self._allowed.take(line.identity, now=now):
+            return None
+        return self._add(
+            KnownFile(
+                number=self._next_number(),
+                id=line.id,
+                conversation=line.conversation,
+                sender=line.sender,
+                identity=line.identity,
+                name=clean_name(line.text),
+                size=line.file.size,
+            )
+        )
+
+    def offer(self, file: KnownFile) -> None:
+        """Note a file that we offer."""
+        file.number = self._next_number()
+        self._by_file_id[file_id(file.key)] = file
+        self._add(file)
+
+    def move(
+        self,
+        file: KnownFile,
+        state: FileState,
+        trouble: FileTrouble | None = None,
+        detail: str = "",
+    ) -> bool:
+        """Note how far a file got. Return False, and change nothing, if that cannot follow."""
+        if state not in _MOVES[file.state]:
+            return False
+        file.state, file.trouble, file.detail = state, trouble, detail
+        self._changed[file.id] = None
+        self.is_to_store = True
+        return True
+
+    def note_progress(self, file: KnownFile, done: int, rate: float) -> None:
+        """Note how much of a file is there."""
+        self._done[file.id] = (done, rate)
+        self._changed[file.id] = None
+
+    def note_given(self, file: KnownFile, upto: int) -> None:
+        """Note up to where somebody has fetched a file of ours."""
+        done, _ = self._done.get(file.id, (0, 0.0))
+        self.note_progress(file, max(done, min(upto, file.size)), 0.0)
+
+    # --- what is told
+
+    def transfer(self, file: KnownFile) -> FileTransfer:
+        """Return how a file stands."""
+        done, rate = self._done.get(file.id, (0, 0.0))
+        return FileTransfer(
+            number=file.number,
+            id=file.id,
+            conversation=file.conversation,
+            sender=file.sender,
+            name=file.name,
+            size=file.size,
+            is_ours=file.is_ours,
+            state=file.state,
+            trouble=file.trouble,
+            detail=file.detail,
+            done=file.size if file.state is FileState.DONE else done,
+            rate=rate if file.state is FileState.RUNNING else 0.0,
+            path=file.path,
+        )
+
+    def drain_changed(self) -> list[FileTransfer]:
+        """Return the files that stand otherwise than before, once."""
+        changed, self._changed = self._changed, {}
+        return [self.transfer(self._files[id_]) for id_ in changed if id_ in self._files]
+
+    def _next_number(self) -> int:
+        return max((file.number for file in self._files.values()), default=0) + 1
+
+    def _add(self, file: KnownFile) -> KnownFile:
+        self._files[file.id] = file
+        self._changed[file.id] = None
+        self.is_to_store = True
+        if len(self._files) > FILES_KNOWN_MAX:
+            self._forget_oldest()
+        return file
+
+    def _forget_oldest(self) -> None:
+        """Forget the file that is done with for the longest time; if none is, the oldest that is
+        not on its way."""
+        busy = (FileState.WAITING, FileState.RUNNING)
+        over = (FileState.DONE, FileState.REFUSED, FileState.WITHDRAWN)
+        by_use = sorted(
+            (file for file in self._files.values() if file.state not in busy),
+            key=lambda file: (file.state not in over, file.number),
+        )
+        for file in by_use[:1]:
+            del self._files[file.id]
+            self._by_file_id.pop(file_id(file.key), None)
+            self._done.pop(file.id, None)

@@ -1,0 +1,304 @@
+"""The files of one open peer: what is asked of it about them, and what happens to them."""
+
+import asyncio
+import functools
+import logging
+import secrets
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from chatapp.peer.api import events, requests
+from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.files import FileState, FileTransfer
+from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
+from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.files.disk import part_path, prepare, target_of
+from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
+from chatapp.peer.node.files.serving import Serving
+from chatapp.peer.node.files.store import FileStore, encoded
+from chatapp.peer.node.files.worker import Worker
+from chatapp.wire.aio.machine import Machine
+from chatapp.wire.codec import decode_file_offer, encode
+from chatapp.wire.errors import quoted
+from chatapp.wire.files import file_id
+from chatapp.wire.folders import platform_downloads, whole_path
+from chatapp.wire.names import is_same_name
+
+if TYPE_CHECKING:
+    from chatapp.peer.node.local import PeerNode
+    from chatapp.peer.node.receipts import Receipt
+
+_KEY_SIZE: Final = 32
+_NOTED: Final = frozenset(
+    {events.MailReturned, events.FileAnswered, events.Retracted, events.PersonCame}
+)
+_log = logging.getLogger("chatapp.peer")
+
+
+class Files:
+    """All files of a node."""
+
+    def __init__(self, node: "PeerNode", machine: Machine, *, downloads: Path | None) -> None:
+        """`downloads`: where files are put that the user gives no other place; None: where the
+        platform puts such."""
+        self._node: Final = node
+        self._machine: Final = machine
+        self._chosen_downloads: Final = downloads
+        self._loop: Final = asyncio.get_running_loop()
+        self._worker: Final = Worker(self._loop)
+        self._store: Final = FileStore(lambda: node.folder)
+        self._book: Final = self._store.load()
+        self._serving: Final = Serving(
+            node, self._book, self._store, self._worker, tell=self._changed
+        )
+        self._port: Final = FetchingPort(
+            node, self._book, self._worker, connect=machine.connect, tell=self._changed
+        )
+        self._fetches: Final[dict[int, tuple[Fetching, asyncio.Task[None]]]] = {}
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._saving: asyncio.Task[None] | None = None
+        self.answers: Final[set[int]] = set()
+        """The ids of our messages by which we only tell somebody that we have a file, or want none."""
+        self._is_closed = False
+
+    def begin(self) -> None:
+        """Offer again what was offered, and go on with what was on its way."""
+        for file in self._book:
+            if file.is_ours and self._book.of_ours(file_id(file.key)) is not None:
+                self._book.move(file, FileState.OFFERED)
+                self._serving.open(self._machine, self._node.driver.port)
+            elif file.state in (FileState.WAITING, FileState.RUNNING):
+                self._book.move(file, FileState.WAITING)
+                self._fetch(file)
+
+    def close(self) -> None:
+        """End all links. What is on its way goes on at the next start."""
+        self._is_closed = True
+        self._serving.close()
+        for _, task in self._fetches.values():
+            task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._worker.close()
+
+    @functools.cached_property
+    def _downloads(self) -> Path:
+        return self._chosen_downloads or platform_downloads()
+
+    # --- requests
+
+    def all(self) -> tuple[FileTransfer, ...]:
+        """Return the files that are known, the oldest first."""
+        return tuple(map(self._book.transfer, sorted(self._book, key=lambda file: file.number)))
+
+    async def offer(self, request: requests.OfferFile) -> "Receipt":
+        """Offer a file. Raises as the request."""
+        to = request.conversation
+        if not to.is_person or is_same_name(to.name, self._node.name):
+            raise FileRefused(FileRefusal.IS_US)
+        key = secrets.token_bytes(_KEY_SIZE)
+        path = Path(whole_path(request.path))
+        try:
+            ready = await self._worker.run(lambda: prepare(path, key))
+            await self._worker.run(lambda: self._store.save_hashes(key, ready.hashes))
+        except OSError as error:
+            raise FileRefused(
+                FileRefusal.NOT_KEPT, str(path), error.strerror or str(error)
+            ) from None
+        self._node.check_open()
+        self._serving.open(self._machine, self._node.driver.port)
+        related = Related(RelationKind.OFFER, raw=encode(ready.offer))
+        receipt = await self._node.say(to, ready.name, related, asked=request)
+        if receipt.id:
+            self._book.offer(
+                KnownFile(
+                    number=0,
+                    id=receipt.id,
+                    conversation=receipt.conversation,
+                    sender=self._node.name,
+                    identity=b"",
+                    name=ready.name,
+                    size=ready.offer.size,
+                    path=str(path),
+                    key=key,
+                    pages=ready.offer.pages,
+                    modified=ready.modified,
+                )
+            )
+            await self._stored()
+        return receipt
+
+    async def accept(self, request: requests.AcceptFile) -> FileTransfer:
+        """Fetch a file. Raises as the request."""
+        file = self._offered(request.id)
+        if file.state not in MAY_BE_ACCEPTED:
+            raise FileRefused(FileRefusal.IS_OVER, file.name)
+        path = whole_path(request.path) or file.path
+        target = target_of(path, self._downloads, file.name)
+        if not file.key:
+            line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
+            if line is None or line.related is None or not line.related.raw:
+                raise FileRefused(FileRefusal.IS_OVER, file.name)
+            offer = decode_file_offer(line.related.raw)
+            file.key, file.pages = offer.key, offer.pages
+        file.path = "" if target.parent == self._downloads else str(target)
+        self._book.move(file, FileState.WAITING)
+        self._fetch(file)
+        await self._stored()
+        return self._book.transfer(file)
+
+    async def refuse(self, request: requests.RefuseFile) -> FileTransfer:
+        """Refuse a file. Raises as the request."""
+        file = self._offered(request.id)
+        part = self._part_of(file) if file.key else None
+        if not self._book.move(file, FileState.REFUSED):
+            raise FileRefused(FileRefusal.IS_OVER, file.name)
+        if (fetch := self._fetches.pop(file.id, None)) is not None:
+            fetch[1].cancel()
+            await asyncio.wait([fetch[1]])
+        if part is not None:
+            await self._worker.run(lambda: part.unlink(missing_ok=True))
+        await self._answer(file, RelationKind.WANTS_NO_FILE)
+        await self._stored()
+        return self._book.transfer(file)
+
+    def _offered(self, id_: int) -> KnownFile:
+        file = self._book.find(id_)
+        if file is None or file.is_ours:
+            raise FileRefused(FileRefusal.NO_SUCH_OFFER)
+        return file
+
+    def _target(self, file: KnownFile) -> Path:
+        return Path(file.path) if file.path else self._downloads / file.name
+
+    def _part_of(self, file: KnownFile) -> Path:
+        return part_path(self._target(file), file_id(file.key))
+
+    # --- what happens
+
+    def note(self, batch: Sequence[events.Event]) -> None:
+        """Take what others have told: offers, answers, what was taken back, and who is here."""
+        for event in batch:
+            kind = type(event)
+            if kind in _NOTED or (isinstance(event, events.Said) and event.file is not None):
+                self._note_one(event)  # mostly not
+
+    def without_answers(self, batch: Sequence[events.Event]) -> list[events.Event]:
+        """Return the events without what becomes of messages by which we only tell somebody that we
+        have a file, or want none."""
+        return [
+            event
+            for event in batch
+            if not (isinstance(event, events.MessageChanged) and event.id in self.answers)
+        ]
+
+    def _note_one(self, event: events.Event) -> None:
+        match event:
+            case events.MailReturned(lines=lines):
+                for line in lines:
+                    self._note_one(line)
+            case events.Said(file=events.OfferedFile(), is_ours=False):
+                self._book.offered(event, now=self._node.now())
+                self._changed()
+            case events.FileAnswered() | events.Retracted():
+                _ = self._begin(self._line_changed(event))
+            case events.PersonCame():
+                for fetching, _ in self._fetches.values():
+                    fetching.wake()
+            case _:
+                pass
+
+    async def _line_changed(self, event: events.FileAnswered | events.Retracted) -> None:
+        """Find the file that a message is about, and note what has become of it."""
+        named = requests.LineName(conversation=event.conversation, target=event.target)
+        found = (await self._node.request(requests.FindLines(wanted=(named,)))).lines[0]
+        file = None if found is None else self._book.find(found.line.id)
+        if file is None:
+            return
+        if isinstance(event, events.Retracted):
+            self.withdraw(file.id)
+        elif file.is_ours:
+            self._book.move(file, FileState.DONE if event.has_it else FileState.REFUSED)
+        self._changed()
+
+    def withdraw(self, id_: int) -> None:
+        """Note that the line with this id was taken back, by us or its author."""
+        file = self._book.find(id_)
+        if file is None or not self._book.move(file, FileState.WITHDRAWN):
+            return
+        if (fetch := self._fetches.pop(id_, None)) is not None:
+            fetch[1].cancel()
+        self._changed()
+
+    # --- inside
+
+    def _fetch(self, file: KnownFile) -> None:
+        fetching = Fetching(self._port, file, self._target(file))
+        task = self._begin(self._run(fetching))
+        self._fetches[file.id] = fetching, task
+
+    async def _run(self, fetching: Fetching) -> None:
+        file = fetching.file
+        try:
+            await fetching.run()
+        except Stopped as stopped:
+            self._book.move(file, FileState.FAILED, stopped.trouble, stopped.detail)
+        else:
+            self._book.move(file, FileState.DONE)
+            await self._answer(file, RelationKind.HAS_FILE)
+        self._fetches.pop(file.id, None)
+        self._changed()
+
+    async def _answer(self, file: KnownFile, kind: RelationKind) -> None:
+        """Tell the one who offers a file to us alone what has become of it."""
+        if not file.conversation.is_person:
+            return
+        line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
+        if line is None:
+            return
+        related = Related(kind, line.stream, is_ours=False, number=line.number)
+        now = self._node.now()
+        sent = self._node.core.direct.send_to_known(file.conversation.name, "", related, now=now)
+        if sent is not None:
+            self.answers.add(sent.id)
+            self._node.driver.schedule()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._is_closed:
+            _log.error("fault with a file: %s", quoted(repr(error)))
+
+    def _changed(self) -> None:
+        """Tell and store what has changed."""
+        changed = self._book.drain_changed()
+        if self._is_closed:
+            return
+        self._node.tell([events.FileChanged(file=file) for file in changed])
+        if self._book.is_to_store and self._saving is None:
+            self._saving = self._begin(self._save())
+
+    async def _stored(self) -> None:
+        """Tell what has changed, and wait until it is stored, as far as the disk takes it: what was
+        answered outlives a crash."""
+        self._changed()
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+
+    async def _save(self) -> None:
+        try:
+            while self._book.is_to_store:
+                self._book.is_to_store = False
+                content = encoded(self._book)
+                await self._worker.run(lambda: self._store.save(content))  # noqa: B023 - awaited
+        except OSError as error:
+            self._book.is_to_store = True
+            _log.error("the list of files cannot be stored: %s", error)
+        finally:
+            self._saving = None

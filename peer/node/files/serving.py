@@ -1,0 +1,246 @@
+"""Our files, given to those who fetch them: a TCP port of the same number as our UDP port (clause 6.17). It
+is open while we offer something."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from chatapp.peer.api.files import FileState
+from chatapp.peer.core.files.book import FileBook, KnownFile
+from chatapp.peer.core.files.links import Chunk, ServingEnd
+from chatapp.peer.node.files.disk import Changed, SharedFile
+from chatapp.peer.node.files.store import FileStore
+from chatapp.peer.node.files.worker import Worker
+from chatapp.wire.aio.link import TcpLink
+from chatapp.wire.aio.machine import Listener, Machine
+from chatapp.wire.codec import CHUNK_OVERHEAD, frame
+from chatapp.wire.errors import DecodeError, PortInUse, WireError
+from chatapp.wire.limits import (
+    CHUNK_SIZE,
+    FILE_ASKED_MAX,
+    FILE_LINK_IDLE_MAX,
+    FILE_LINK_OPENS_WITHIN,
+    FILE_LINKS_MAX,
+    FILE_STRANGERS_EACH,
+)
+from chatapp.wire.messages.files import (
+    AskPage,
+    FileNotice,
+    FileRequest,
+    NotServed,
+    PageGiven,
+    Unserved,
+)
+
+if TYPE_CHECKING:
+    from chatapp.peer.core.core import PeerCore
+
+_QUEUE_MAX: Final = (FILE_ASKED_MAX + 1) * (CHUNK_SIZE + CHUNK_OVERHEAD)
+_log = logging.getLogger("chatapp.peer")
+
+
+class ServingNode(Protocol):
+    """What serving asks of the node."""
+
+    @property
+    def core(self) -> "PeerCore": ...
+    def now(self) -> float: ...
+
+
+class Serving:
+    """The port, and the links on it."""
+
+    def __init__(
+        self,
+        node: ServingNode,
+        book: FileBook,
+        store: FileStore,
+        worker: Worker,
+        *,
+        tell: Callable[[], None],
+    ) -> None:
+        """`tell`: called when the book has changed."""
+        self.node: Final = node
+        self.book: Final = book
+        self.store: Final = store
+        self.worker: Final = worker
+        self.tell: Final = tell
+        self._listener: Listener | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._links: dict[ServedLink, None] = {}
+        self.trouble: OSError | PortInUse | None = None
+        """Why nobody can connect."""
+
+    def open(self, machine: Machine, port: int) -> None:
+        """Accept links from now on, if the machine lets us."""
+        if self._listener is not None:
+            return
+        try:
+            self._listener = machine.listen(port)
+        except (PortInUse, OSError) as error:
+            self.trouble = error
+            _log.warning("nobody can fetch files from here: %s", error)
+            return
+        self.trouble = None
+        serve = self._listener.serve(self._new_link)
+        self._opening = asyncio.get_running_loop().create_task(serve)
+
+    def close(self) -> None:
+        """Accept nothing more, and end all links."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for link in list(self._links):
+            link.cut("leaving")
+
+    def _new_link(self) -> TcpLink:
+        return TcpLink(ServedLink(self), queue_max=_QUEUE_MAX)
+
+    def admit(self, link: "ServedLink", host: str) -> bool:
+        """Note a link that was opened; return False if there are too many."""
+        strangers = sum(not one.is_known and one.host == host for one in self._links)
+        if len(self._links) >= FILE_LINKS_MAX or strangers >= FILE_STRANGERS_EACH:
+            return False
+        self._links[link] = None
+        return True
+
+    def forget(self, link: "ServedLink") -> None:
+        """Note that a link is over."""
+        self._links.pop(link, None)
+
+
+class ServedLink:
+    """One link on which somebody fetches (a `TcpLinkOwner`)."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving: Final = serving
+        self._loop: Final = asyncio.get_running_loop()
+        self._link: TcpLink | None = None
+        self._end: ServingEnd | None = None
+        self._requests: deque[FileRequest] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._named = b""
+        """The file for which the link is."""
+        self._file: KnownFile | None = None
+        self._shared: SharedFile | None = None
+        self.host = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the other side has shown who they are."""
+        return self._end is not None
+
+    def cut(self, reason: str) -> None:
+        """End it now."""
+        if self._link is not None:
+            self._link.cut(reason)
+
+    # --- what the link reports
+
+    def link_opened(self, link: TcpLink) -> None:
+        self._link, self.host = link, link.remote.host
+        if not self._serving.admit(self, self.host):
+            link.cut("too many links")
+            return
+        self._end_after(FILE_LINK_OPENS_WITHIN)
+
+    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
+        try:
+            for received in frames:
+                self._receive(link, received)
+        except WireError as error:
+            self._serving.node.core.dropped[type(error).__name__] += 1
+            link.cut(str(error))
+
+    def link_progressed(self, *_: object) -> None:
+        pass  # a request is a few bytes
+
+    def link_closed(self, _: TcpLink, reason: str) -> None:
+        _log.debug("a link for files has ended: %s", reason)
+        self._link = None
+        self._serving.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._work is None:
+            self._close_file()
+
+    # --- inside
+
+    def _receive(self, link: TcpLink, received: bytes) -> None:
+        node = self._serving.node
+        if self._end is None:
+            _, answer, session = node.core.direct.take_link(received, link.remote, now=node.now())
+            self._end = ServingEnd(session)
+            link.write([frame(answer)])
+        else:
+            request = self._end.receive(received)
+            if self._named not in (b"", request.file):
+                raise DecodeError("request for a file", "another file than before")
+            self._named = request.file
+            self._requests.append(request)
+            if self._work is None:
+                self._work = self._loop.create_task(self._serve())
+        self._end_after(FILE_LINK_IDLE_MAX)
+
+    def _end_after(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self.cut, "nothing came")
+
+    async def _serve(self) -> None:
+        """Answer what was asked, one after the other."""
+        try:
+            while self._requests and self._link is not None:
+                request = self._requests.popleft()
+                answer = await self._serving.worker.run(lambda: self._answer(request))  # noqa: B023 - awaited
+                if self._link is not None:
+                    self._send(answer)
+        finally:
+            self._work = None
+            if self._link is None:
+                self._close_file()
+
+    def _send(self, answer: FileNotice | Chunk) -> None:
+        assert self._link is not None and self._end is not None
+        if isinstance(answer, Chunk):
+            self._link.write([self._end.chunk(answer)])
+            self._note_progress(answer.place)
+        else:
+            self._link.write([self._end.notice(answer)])
+
+    def _note_progress(self, index: int) -> None:
+        if self._file is not None:
+            self._serving.book.move(self._file, FileState.RUNNING)
+            self._serving.book.note_given(self._file, (index + 1) * CHUNK_SIZE)
+            self._serving.tell()
+
+    def _answer(self, request: FileRequest) -> FileNotice | Chunk:
+        """Return what answers a request; in a thread."""
+        self._file = file = self._serving.book.of_ours(request.file)
+        if file is None:
+            return NotServed(request.file, Unserved.UNKNOWN)
+        try:
+            if self._shared is None:
+                hashes = self._serving.store.hashes_of(file.key)
+                self._shared = SharedFile(file, hashes)
+            if isinstance(request, AskPage):
+                return PageGiven(request.page, self._shared.page(request.page))
+            return self._shared.chunk(request.chunk)
+        except Changed:
+            return NotServed(request.file, Unserved.CHANGED)
+        except OSError as error:
+            _log.warning("a file that we offer cannot be read: %s", error)
+            return NotServed(request.file, Unserved.UNREADABLE)
+
+    def _close_file(self) -> None:
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+        if self._file is not None and self._file.state is FileState.RUNNING:
+            self._serving.book.move(self._file, FileState.OFFERED)
+            self._serving.tell()

@@ -1,0 +1,172 @@
+"""Lines about files: what is offered, how far one is, and why one stops."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.words.formatting import name, reason, span
+from chatapp.wire.text import sanitize
+
+_UNITS: Final = ("kB", "MB", "GB", "TB")
+_NAME_SHOWN: Final = 60
+"""Characters of a file's name in a line."""
+
+NOTHING_OFFERED: Final = "[No file is offered to you.]"
+NO_FILES: Final = "[No files yet. /send_file <name> <path> offers one.]"
+
+_TROUBLES: Final = {
+    FileTrouble.NOT_OFFERED: "{who} does not offer it any more",
+    FileTrouble.CHANGED: "it has changed since {who} offered it",
+    FileTrouble.UNREADABLE: "{who} cannot read it",
+    FileTrouble.WRONG_BYTES: "what came is not what {who} offered",
+    FileTrouble.NO_SPACE: "your disk has no space for it",
+    FileTrouble.OWN_DISK: "your disk does not take it",
+    FileTrouble.NO_PERSON: "{who} is not in the table",
+}
+_REFUSALS: Final = {
+    FileRefusal.NOT_READABLE: "cannot be read",
+    FileRefusal.NO_FILE: "is no file",
+    FileRefusal.TOO_LARGE: "is larger than 1 TiB",
+    FileRefusal.IS_US: "A file is offered to one other person",
+    FileRefusal.NO_SUCH_OFFER: "No such file is offered to you",
+    FileRefusal.IS_OVER: "is here already, or not offered any more",
+    FileRefusal.EXISTS: "exists already",
+    FileRefusal.NO_FOLDER: "is no folder that can be written to",
+    FileRefusal.NOT_KEPT: "is not offered, as your disk takes no note of it",
+}
+
+
+def size_shown(size: int) -> str:
+    """Return a size as people read it: 2.3 MB."""
+    if size < 1_000:
+        return f"{size} bytes" if size != 1 else "1 byte"
+    value, unit = float(size), ""
+    for unit in _UNITS:  # noqa: B007 - the last one counts
+        value /= 1_000
+        if value < 999.5:
+            break
+    return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+
+
+def file_shown(name_: str, size: int) -> str:
+    """Return the text of a line that offers a file."""
+    return f"[file {_short(name_)}, {size_shown(size)}]"
+
+
+def _short(name_: str) -> str:
+    return sanitize(name_, limit=_NAME_SHOWN)
+
+
+def _percent(file: FileTransfer) -> int:
+    return 100 * file.done // file.size if file.size else 100
+
+
+def file_lines(file: FileTransfer) -> list[str]:
+    """Return the lines about a file that stands otherwise than before. How much is here is said by
+    `progress_line`."""
+    if file.is_ours:
+        return []  # the answer of the one who gets it says so
+    what, who = _short(file.name), name(file.sender)
+    match file.state:
+        case FileState.OFFERED:
+            size = size_shown(file.size)
+            return [
+                f"[{who} offers {what} ({size}): /accept {file.number} or /refuse {file.number}]"
+            ]
+        case FileState.DONE:
+            return [f"[{what} is here: {sanitize(file.path)}]"]
+        case FileState.FAILED:
+            return [f"[{what} stopped: {_trouble(file)}. /accept {file.number} tries again.]"]
+        case _:
+            return []
+
+
+def _trouble(file: FileTransfer) -> str:
+    if file.trouble is None:
+        return "nothing more is known"
+    why = _TROUBLES[file.trouble].format(who=name(file.sender))
+    return f"{why}: {reason(file.detail)}" if file.detail else why
+
+
+def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]:
+    """Say how much of a file is here, on a pipe: a line for each tenth."""
+    now, then = (0 if one is None else 10 * one.done // max(one.size, 1) for one in (file, before))
+    return [_progress(file)] if then < now < 10 else []
+
+
+def _progress(file: FileTransfer) -> str:
+    return f"[{_short(file.name)}: {_percent(file)} % of {size_shown(file.size)}]"
+
+
+def progress_note(file: FileTransfer) -> str:
+    """Say how much of a file is here, beside a prompt."""
+    rate = f" {size_shown(round(file.rate))}/s" if file.rate else ""
+    return f"{_short(file.name)} {_percent(file)} %{rate}"
+
+
+def listed(files: Iterable[FileTransfer]) -> list[str]:
+    """Return a line for each file."""
+    lines = [_listed(file) for file in files]
+    return lines or [NO_FILES]
+
+
+def _listed(file: FileTransfer) -> str:
+    other = f"to {file.conversation}" if file.is_ours else f"from {file.sender}"
+    what = f"{file.number:>3}  {_short(file.name)}  {size_shown(file.size)}  {sanitize(other)}"
+    return f"{what}: {_standing(file)}"
+
+
+def _standing(file: FileTransfer) -> str:
+    match file.state:
+        case FileState.WAITING:
+            return f"waits for {name(file.sender)}, {_percent(file)} % is here"
+        case FileState.RUNNING:
+            left = (file.size - file.done) / file.rate if file.rate else 0.0
+            more = f", {size_shown(round(file.rate))}/s, {span(round(left))} left" if left else ""
+            return f"{_percent(file)} %{more}"
+        case FileState.DONE if not file.is_ours:
+            return f"here, {sanitize(file.path)}"
+        case FileState.FAILED:
+            return f"stopped: {_trouble(file)}"
+        case FileState.WITHDRAWN:
+            return "taken back"
+        case _:
+            return file.state.name.lower()
+
+
+def which_one(files: Iterable[FileTransfer], command: str) -> list[str]:
+    """Ask which of several files is meant."""
+    return [f"[Which one? Type {command} and its number.]", *map(_listed, files)]
+
+
+def not_done(refused: FileRefused) -> str:
+    """Say why a file is not offered or accepted."""
+    what = f"{sanitize(refused.path)} " if refused.path else ""
+    why = f": {reason(refused.detail)}" if refused.detail else ""
+    return f"[{what}{_REFUSALS[refused.reason]}{why}.]"
+
+
+def offered_line(file: FileTransfer) -> str:
+    """Say that the user offers a file."""
+    to = sanitize(str(file.conversation))
+    return f"[You offer {_short(file.name)} ({size_shown(file.size)}) to {to}.]"
+
+
+def accepted_line(file: FileTransfer, *, is_away: bool) -> str:
+    """Say that a file comes. `is_away`: when the one who offers it is back."""
+    what = _short(file.name)
+    if is_away:
+        return f"[{name(file.sender)} is away: {what} comes when they are back.]"
+    return f"[{what} comes: /files shows how far it is.]"
+
+
+def refused_line(file: FileTransfer) -> str:
+    """Say that the user does not want a file."""
+    return f"[You refused {_short(file.name)} from {name(file.sender)}.]"
+
+
+def answer_line(who: str, name_: str, *, has_it: bool) -> str:
+    """Say what somebody has done with a file that the user offers."""
+    what = _short(name_)
+    return f"[{who} has received {what}.]" if has_it else f"[{who} does not want {what}.]"

@@ -1,0 +1,107 @@
+"""The files that are known: which state may follow which, and what others may fill."""
+
+import itertools
+
+import pytest
+
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import OfferedFile, Said
+from chatapp.peer.api.files import FileState, FileTrouble
+from chatapp.peer.core.files.book import _MOVES, MAY_BE_ACCEPTED, FileBook, KnownFile
+from chatapp.wire.files import file_id
+from chatapp.wire.limits import FILE_OFFERS_BURST, FILES_KNOWN_MAX
+
+BOB, CAROL = bytes(32), bytes(31) + b"1"
+
+
+def line(id_: int, identity: bytes = BOB, name: str = "plan.pdf") -> Said:
+    return Said(
+        conversation=person("bob"),
+        id=id_,
+        sender="bob",
+        identity=identity,
+        number=id_,
+        text=name,
+        at=1.0,
+        file=OfferedFile(size=10),
+    )
+
+
+def ours(id_: int, key: bytes = bytes(32)) -> KnownFile:
+    return KnownFile(
+        number=0,
+        id=id_,
+        conversation=person("bob"),
+        sender="alice",
+        identity=b"",
+        name="plan.pdf",
+        size=10,
+        key=key,
+    )
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(FileState, FileState)))
+def test_a_state_is_followed_by_those_of_the_table_alone(
+    before: FileState, after: FileState
+) -> None:
+    book = FileBook()
+    file = book.offered(line(1), now=0.0)
+    assert file is not None
+    file.state = before
+    book.drain_changed()
+    book.is_to_store = False
+    may = after in _MOVES[before]
+    assert book.move(file, after, FileTrouble.CHANGED) is may
+    assert (file.state is after) is (may or before is after)
+    assert bool(book.drain_changed()) is book.is_to_store is may
+
+
+def test_what_is_over_is_not_accepted_and_what_stopped_is() -> None:
+    assert FileState.FAILED in MAY_BE_ACCEPTED
+    assert FileState.DONE not in MAY_BE_ACCEPTED
+    assert FileState.WITHDRAWN not in MAY_BE_ACCEPTED
+
+
+def test_an_offer_is_known_once_by_a_number_that_stays() -> None:
+    book = FileBook()
+    first = book.offered(line(1), now=0.0)
+    assert first is not None and first.number == 1
+    assert book.offered(line(1), now=0.0) is None
+    second = book.offered(line(2), now=0.0)
+    assert second is not None and second.number == 2
+    assert [file.number for file in FileBook(book)] == [1, 2]
+
+
+def test_a_name_is_cleaned_when_it_comes() -> None:
+    file = FileBook().offered(line(1, name="../../.bashrc"), now=0.0)
+    assert file is not None and file.name == "bashrc"
+
+
+def test_one_person_cannot_fill_the_book() -> None:
+    book = FileBook()
+    taken = [book.offered(line(id_), now=0.0) for id_ in range(1, 1_000)]
+    assert sum(file is not None for file in taken) == FILE_OFFERS_BURST
+    assert book.offered(line(2_000, CAROL), now=0.0) is not None
+    assert book.offered(line(2_001), now=3_600.0) is not None
+
+
+def test_the_oldest_that_is_over_makes_way() -> None:
+    book = FileBook()
+    for id_ in range(1, FILES_KNOWN_MAX + 1):
+        book.offer(ours(id_, key=id_.to_bytes(32, "big")))
+    done = book.find(7)
+    assert done is not None and book.move(done, FileState.DONE)
+    book.offer(ours(5_000, key=bytes(32)))
+    assert book.find(7) is None
+    assert book.of_ours(file_id(done.key)) is None
+    assert book.find(1) is not None
+
+
+def test_what_was_taken_back_is_given_to_nobody() -> None:
+    book = FileBook()
+    file = ours(1)
+    book.offer(file)
+    assert book.of_ours(file_id(file.key)) is file
+    assert book.of_ours(bytes(16)) is None
+    book.move(file, FileState.WITHDRAWN)
+    assert book.of_ours(file_id(file.key)) is None

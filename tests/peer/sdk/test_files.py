@@ -1,0 +1,257 @@
+"""A file from one person to another, over a network and machines that fail."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from chatapp import Peer, events
+from chatapp.events import FileState, FileTrouble
+from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.core.files.fetching import WRONG_MAX
+from chatapp.testing import Town
+from chatapp.wire.limits import CHUNK_SIZE
+from tests.support.nodes import node_of
+
+CONTENT = os.urandom(40 * CHUNK_SIZE + 5)
+
+
+@pytest.fixture(name="plan")
+def _plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.pdf"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def write(path: Path, content: bytes, *, modified: int = 2) -> None:
+    """Write a file, and say when it was changed."""
+    path.write_bytes(content)
+    os.utime(path, ns=(modified, modified))
+
+
+def is_plan(file: events.FileTransfer) -> bool:
+    """Whether a file is there, and has come as it was."""
+    return file.state is FileState.DONE and Path(file.path).read_bytes() == CONTENT
+
+
+def left_of(peer: Peer) -> list[str]:
+    """Return the suffixes of all files that others gave."""
+    return [path.suffix for path in (peer.folder.parents[1] / "Downloads").glob("*")]
+
+
+async def offered(town: Town, to: Peer) -> events.Said:
+    """Return the offer that comes next."""
+    while (line := await town.event(to, events.Said)).file is None:
+        pass
+    return line
+
+
+async def under_way(town: Town, peer: Peer) -> events.FileTransfer:
+    """Wait until some of a file is there, but not all."""
+    while True:
+        file = (await town.event(peer, events.FileChanged)).file
+        if file.state is FileState.RUNNING and 0 < file.done < file.size:
+            return file
+
+
+async def settled(town: Town, peer: Peer) -> events.FileTransfer:
+    """Wait until a file does not go on by itself."""
+    while True:
+        file = (await town.event(peer, events.FileChanged, within=1_000.0)).file
+        if file.state in (FileState.DONE, FileState.FAILED, FileState.WITHDRAWN):
+            return file
+
+
+async def test_a_file_comes_and_both_know(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        assert (line.text, line.file) == ("plan.pdf", events.OfferedFile(size=len(CONTENT)))
+        transfer = await bob.accept_file(line)
+        got = await transfer.settled()
+        assert got.state is FileState.DONE
+        assert is_plan(got)
+        assert (await ours.settled()).state is FileState.DONE
+        answer = await town.event(alice, events.FileAnswered)
+        assert answer.has_it and answer.sender == "bob"
+        told = [event for event in bob.take_events() if isinstance(event, events.MessageChanged)]
+        assert told == []  # bob has written nothing
+        assert [file.id for file in await alice.files()] == [ours.id]
+
+
+async def test_nothing_is_fetched_before_it_is_accepted(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        await offered(town, bob)
+        await town.wait(3_600.0)
+        assert [file.state for file in await bob.files()] == [FileState.OFFERED]
+        assert left_of(bob) == []
+
+
+async def test_loss_and_delay_do_not_change_it(plan: Path) -> None:
+    async with Town(3) as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.lose(0.05)
+        town.delay(0.01, 0.2)
+        await alice.send_file("bob", plan)
+        got = await (await bob.accept_file(await offered(town, bob))).settled()
+        assert is_plan(got)
+
+
+@pytest.mark.parametrize("killed", ["alice", "bob"])
+async def test_it_goes_on_from_what_is_there_when_one_is_killed(plan: Path, killed: str) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        await alice.send_file("bob", plan)
+        await bob.accept_file(await offered(town, bob))
+        before = (await under_way(town, bob)).done
+        victim = alice if killed == "alice" else bob
+        await town.kill(victim)
+        await town.wait(100.0)
+        await town.restart(victim)
+        again = await under_way(town, bob)
+        assert again.done >= before
+        assert is_plan(await settled(town, bob))
+
+
+async def test_it_waits_for_somebody_who_is_away(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await bob.close()
+        await alice.send_file("bob", plan)
+        await alice.settled()
+        await town.wait(60.0)
+        await alice.close()
+        await town.restart(bob)
+        await bob.accept_file(await offered(town, bob))
+        await town.wait(3_600.0)
+        assert [file.state for file in await bob.files()] == [FileState.WAITING]
+        await town.restart(alice)
+        assert is_plan(await settled(town, bob))
+
+
+async def test_it_goes_on_after_a_partition(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        await alice.send_file("bob", plan)
+        await bob.accept_file(await offered(town, bob))
+        await under_way(town, bob)
+        town.partition(alice, bob)
+        await town.wait(200.0)
+        town.heal()
+        assert is_plan(await settled(town, bob))
+
+
+async def test_what_was_refused_is_gone_and_the_other_knows(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        await bob.accept_file(line)
+        await under_way(town, bob)
+        await bob.refuse_file(line)
+        assert not (await town.event(alice, events.FileAnswered)).has_it
+        assert (await ours.settled()).state is FileState.REFUSED
+        assert left_of(bob) == []
+
+
+async def test_what_was_taken_back_is_not_given_any_more(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        assert ours.receipt is not None
+        await alice.retract(ours.receipt)
+        assert (await settled(town, bob)).state is FileState.WITHDRAWN
+        with pytest.raises(FileRefused) as refused:
+            await bob.accept_file(line)
+        assert refused.value.reason is FileRefusal.IS_OVER
+        assert (await ours.settled()).state is FileState.WITHDRAWN
+
+
+async def test_a_file_that_changes_meanwhile_is_not_mixed(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        await bob.accept_file(line)
+        await under_way(town, bob)
+        write(plan, CONTENT[::-1] + b"!")
+        failed = await settled(town, bob)
+        assert (failed.state, failed.trouble) == (FileState.FAILED, FileTrouble.CHANGED)
+        write(plan, CONTENT, modified=1)  # the same again, but who knows
+        await bob.accept_file(line)
+        assert (await settled(town, bob)).trouble is FileTrouble.CHANGED
+
+
+async def test_a_holder_of_wrong_bytes_is_left(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        write(plan, CONTENT[::-1], modified=os.stat(plan).st_mtime_ns)
+        await bob.accept_file(await offered(town, bob))
+        failed = await settled(town, bob)
+        assert failed.trouble is FileTrouble.WRONG_BYTES
+        assert failed.done <= WRONG_MAX * CHUNK_SIZE
+        assert left_of(bob) == [".part"]
+
+
+async def test_a_full_disk_stops_it_and_accepting_again_goes_on(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chatapp.peer.node.files import disk
+
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        with monkeypatch.context() as patch:
+            patch.setattr(disk, "SPARED", 1 << 60)
+            await bob.accept_file(line)
+            failed = await settled(town, bob)
+        assert (failed.state, failed.trouble) == (FileState.FAILED, FileTrouble.NO_SPACE)
+        await bob.accept_file(line)
+        assert is_plan(await settled(town, bob))
+
+
+async def test_the_user_says_what_to_call_it(plan: Path, tmp_path: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        await bob.accept_file(await offered(town, bob), tmp_path / "mine.pdf")
+        got = await settled(town, bob)
+        assert got.path == str(tmp_path / "mine.pdf")
+        assert (tmp_path / "mine.pdf").read_bytes() == CONTENT
+
+
+async def test_what_cannot_be_offered_says_why(tmp_path: Path, plan: Path) -> None:
+    async with Town() as town:
+        alice = await town.peer("alice")
+        for path, to, reason in (
+            (tmp_path / "none", "bob", FileRefusal.NOT_READABLE),
+            (tmp_path, "bob", FileRefusal.NO_FILE),
+            (plan, "Alice", FileRefusal.IS_US),
+        ):
+            with pytest.raises(FileRefused) as refused:
+                await alice.send_file(to, path)
+            assert refused.value.reason is reason
+        refused_at_once = await alice.send_file("nobody", plan)
+        assert refused_at_once.id == 0
+        assert await alice.files() == ()
+
+
+async def test_nobody_listens_while_nothing_is_offered(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ports = {node_of(peer).driver.port for peer in (alice, bob)}
+        listening = town._network._listeners
+        assert not ports & {address.port for address in listening}
+        await alice.send_file("bob", plan)
+        found = ports & {address.port for address in listening}
+        assert found == {node_of(alice).driver.port}
