@@ -275,7 +275,8 @@ class FrameReader:
         end = LENGTH_SIZE + length
         if len(buffer) < end:
             return None
-        whole = bytes(buffer[LENGTH_SIZE:end])
+        with memoryview(buffer) as view:
+            whole = bytes(view[LENGTH_SIZE:end])
         del buffer[:end]
         return whole
 
@@ -423,13 +424,13 @@ def unpack_relayed(data: bytes) -> tuple[int, bytes]:
 CHUNK_OVERHEAD: Final = _chunk.size + AEAD_TAG_SIZE
 
 
-def pack_chunk(index: int, sealed: bytes) -> bytes:
-    """Return a chunk of a file as it travels on a link, with its place in front (clause 6.18)."""
-    return _chunk.pack(Kind.CHUNK, index) + sealed
+def chunk_header(index: int) -> bytes:
+    """Return what stands before a sealed chunk of a file on a link (clause 6.18)."""
+    return _chunk.pack(Kind.CHUNK, index)
 
 
-def unpack_chunk(data: bytes) -> tuple[int, bytes]:
-    """Return (place, sealed chunk). Raises DecodeError."""
+def unpack_chunk(data: bytes) -> tuple[int, memoryview]:
+    """Return (place, sealed chunk), without a copy. Raises DecodeError."""
     if len(data) <= CHUNK_OVERHEAD:
         raise DecodeError("CHUNK", f"{len(data)} bytes")
-    return _chunk.unpack_from(data)[1], data[_chunk.size :]
+    return _chunk.unpack_from(data)[1], memoryview(data)[_chunk.size :]

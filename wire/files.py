@@ -54,7 +54,7 @@ class ChunkSeal:
         nonce."""
         return self._cipher.encrypt(index.to_bytes(12, "big"), chunk, None)
 
-    def open(self, index: int, sealed: bytes, digest: bytes) -> bytes | None:
+    def open(self, index: int, sealed: bytes | memoryview, digest: bytes) -> bytes | None:
         """Return the chunk; None if it is not the one with this hash."""
         if hashlib.sha256(sealed).digest() != digest:
             return None

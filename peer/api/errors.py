@@ -100,6 +100,7 @@ class FileRefusal(Explained):
     IS_US = "is_us", "a file is offered to others"
     NO_SUCH_OFFER = "no_such_offer", "no such file is offered"
     IS_OVER = "is_over", "it is here already, or not offered any more"
+    NOT_UNDER_WAY = "not_under_way", "it is not being fetched"
     EXISTS = "exists", "there is a file of that name"
     NO_FOLDER = "no_folder", "the folder cannot be written to"
     NOT_KEPT = "not_kept", "our own disk takes no note of it"

@@ -153,8 +153,8 @@ class React(Request[Sent], frozen=True, kw_only=True):
 
 
 class OfferFile(Request[Sent], frozen=True, kw_only=True):
-    """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
-    FileRefused, sqlite3.Error."""
+    """Offer a file to one person, or to those in a room. It stays where it is, and is read when they
+    fetch it. Raises FileRefused, sqlite3.Error."""
 
     conversation: Conversation
     path: str
@@ -191,6 +191,12 @@ class AcceptFile(Request[FileTransfer], frozen=True, kw_only=True):
     path: str = ""
     """What to call it; empty: its own name, in the folder for downloads. A folder stands for that
     name in it."""
+
+
+class PauseFile(Request[FileTransfer], frozen=True, kw_only=True):
+    """Stop fetching a file until it is accepted again; what is here stays. Raises FileRefused."""
+
+    id: Id
 
 
 class RefuseFile(Request[FileTransfer], frozen=True, kw_only=True):
@@ -541,6 +547,7 @@ AnyRequest = (
     | OfferFile
     | ListFiles
     | AcceptFile
+    | PauseFile
     | RefuseFile
     | FindSent
     | TellTyping

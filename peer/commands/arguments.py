@@ -37,7 +37,6 @@ from chatapp.peer.commands.meanings import (
     Meaning,
     Mistake,
     OpenConversation,
-    RefuseOffer,
     SayHere,
     SayOfMe,
     SendToEach,
@@ -49,7 +48,7 @@ from chatapp.peer.commands.meanings import (
 from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import STATUS_MAX
+from chatapp.wire.limits import ROOM_SIGN, STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
@@ -90,7 +89,7 @@ TEXT: Final = Shape("<text>", Cut.TEXT)
 MAYBE_TEXT: Final = Shape("[text]", Cut.MAYBE_TEXT)
 WORDS: Final = Shape("<words> [in <name>]", Cut.TEXT)
 NAME_AND_TEXT: Final = Shape("<name> <text>", Cut.WORD_AND_TEXT)
-NAME_AND_PATH: Final = Shape("<name> <path>", Cut.WORD_AND_TEXT)
+NAME_AND_PATH: Final = Shape("<name or #room> <path>", Cut.WORD_AND_TEXT)
 NTH_AS_PATH: Final = Shape("[n] [as <path>]", Cut.MAYBE_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
@@ -238,7 +237,10 @@ def act(_: Context, text: str) -> Meaning:
 
 
 def offer_file(context: Context, name: str, path: str) -> Meaning:
-    """Read a recipient and a path, as typed or as a terminal pastes it."""
+    """Read a recipient, or a room with its sign, and a path, as typed or as a terminal pastes it."""
+    if name.startswith(ROOM_SIGN):
+        to_room = named(lambda to: OfferFile(conversation=room(to), path=_path(path)))
+        return to_room(context, name.removeprefix(ROOM_SIGN))
     to_one = other_person(lambda to: OfferFile(conversation=person(to), path=_path(path)))
     return to_one(context, name)
 
@@ -253,10 +255,15 @@ def accept_offer(_: Context, words: str = "") -> Meaning:
     return AcceptOffer(nth, _path(path))
 
 
-def refuse_offer(_: Context, word: str = "") -> Meaning:
-    """Read which file is meant."""
-    nth = number(word) if word else None
-    return Mistake(answers.usage_line("/refuse [n]")) if word and nth is None else RefuseOffer(nth)
+def of_file(spelling: str, meaning: Callable[[int | None], Meaning]) -> Callable[..., Meaning]:
+    """Return a reader of which file is meant."""
+
+    def read(_: Context, word: str = "") -> Meaning:
+        nth = number(word) if word else None
+        is_other = bool(word) and nth is None
+        return Mistake(answers.usage_line(f"{spelling} [n]")) if is_other else meaning(nth)
+
+    return read
 
 
 def _path(typed: str) -> str:

@@ -1,16 +1,30 @@
 """Completion: the commands, the names of people (the last ones talked with first) and the rooms
 that Tab offers, and what Tab does with them: first what all share, then each of them in turn."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
-from chatapp.peer.commands.arguments import SIGNS, WORDS, Command, Cut
+from chatapp.peer.commands.arguments import (
+    NAME_AND_PATH,
+    NTH_AS_PATH,
+    SIGNS,
+    WORDS,
+    Command,
+    Cut,
+)
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.words.formatting import Candidate
+from chatapp.wire.limits import ROOM_SIGN
 
 RECENT_MAX: Final = 256
+_BEFORE_PATHS: Final = {
+    NAME_AND_PATH.shown: re.compile(r"\S+ +(.*)"),
+    NTH_AS_PATH.shown: re.compile(r"(?:\d+ +)?as +(.*)"),
+}
+"""What stands before a path, in the arguments that have one; a path may have blanks."""
 _FIRST: Final = ("send", "join", "who")
 """Commands that are offered before all others."""
 
@@ -27,6 +41,9 @@ class CompletionIndex:
     """The names that a user may want to type. The face adds them; the terminal offers them."""
 
     def __init__(self) -> None:
+        self.list_paths: Callable[[str], Sequence[str]] = lambda _: ()
+        """Returns the paths of files and folders that begin like this; a face on this machine sets
+        it."""
         self._people: tuple[str, ...] = ()
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
@@ -147,11 +164,16 @@ def _arguments(spelling: str, argument: str, index: CompletionIndex) -> list[Can
     if row is not None and row.shape is WORDS:
         before, within, argument = argument.rpartition(" in ")
         return _like(argument, index.places()) if within and before and " " not in argument else []
+    before_path = None if row is None else _BEFORE_PATHS.get(row.shape.shown)
+    if before_path is not None and (found := before_path.fullmatch(argument)) is not None:
+        return [Candidate(path, len(found[1])) for path in index.list_paths(found[1])]
     if row is None or row.shape.cut is Cut.TEXT or " " in argument:
         return []
     match row.shape.shown.split():
         case ["[name]", "[n]"] | ["[name", *_]:
             return _like(argument, index.places())
+        case ["<name", "or", "#room>", *_]:
+            return _like(argument, [*index.people(), *(ROOM_SIGN + name for name in index.entered)])
         case ["<name>" | "[name]", *_]:
             return _like(argument.rpartition(",")[2], index.people())
         case ["<my", *_] | ["[room]"]:

@@ -75,12 +75,26 @@ class ReactTo(msgspec.Struct, frozen=True):
 
 
 class AcceptOffer(msgspec.Struct, frozen=True):
-    """Fetch a file that is offered."""
+    """Fetch a file that is offered, or go on with one."""
 
     number: int | None = None
     """None: the only one."""
     path: str = ""
     """What to call it; empty: its own name."""
+
+
+class ResumeFile(msgspec.Struct, frozen=True):
+    """Go on with a file that was paused, or stopped by itself."""
+
+    number: int | None = None
+    """None: the only one."""
+
+
+class PauseFile(msgspec.Struct, frozen=True):
+    """Fetch a file no further for now."""
+
+    number: int | None = None
+    """None: the only one."""
 
 
 class RefuseOffer(msgspec.Struct, frozen=True):
@@ -198,6 +212,8 @@ Meaning = (
     | ReactTo
     | AcceptOffer
     | RefuseOffer
+    | ResumeFile
+    | PauseFile
     | AskMessage
     | OpenRoom
     | ShowMembers

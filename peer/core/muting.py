@@ -5,6 +5,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
+from chatapp.peer.api.requests import SECONDS_MAX
 from chatapp.peer.core.contacts import Contacts
 from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import MuteChanged, group_mark, parties_of
@@ -32,7 +33,7 @@ class Muting:
         contact = self._contacts.by_name(what.name) if what.is_person else None
         if what.is_person and contact is None:
             return events.NobodyKnown(name=what.name)
-        until = int(self._ctx.wall(now)) + seconds if seconds else FOR_GOOD
+        until = int(self._ctx.wall(now)) + min(seconds, SECONDS_MAX) if seconds else FOR_GOOD
         if contact is not None:
             key, what = (contact.identity, False), person(contact.name)
         else:

@@ -36,7 +36,7 @@ from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.core.relations import CHANGED_WITHIN_MS
+from chatapp.peer.core.relations import CHANGED_WITHIN_MS, offered_file
 from chatapp.peer.history.query import (
     UNREAD_MAX,
     MessageQueries,
@@ -83,7 +83,8 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
             is_settled = line.state not in (MessageState.UNSETTLED, MessageState.KEPT)
             if isinstance(request, requests.Cancel) and is_settled:
                 raise ChangeRefused(ChangeRefusal.SETTLED)
-            node.files.withdraw(id_)
+            if offered_file(line.related) is not None:
+                node.files.withdraw(id_)
             if isinstance(request, requests.Cancel) and node.core.cancel(
                 line.stream, line.number, now=node.now()
             ):
@@ -623,6 +624,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.OfferFile: _sent,
     requests.ListFiles: lambda node, _: node.files.all(),
     requests.AcceptFile: lambda node, request: node.files.accept(request),
+    requests.PauseFile: lambda node, request: node.files.pause(request),
     requests.RefuseFile: lambda node, request: node.files.refuse(request),
     requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,

@@ -25,6 +25,9 @@ MAIL_KEY_LASTS_FOR: Final = 7 * 86_400.0
 """Seconds for which a mail key is in the card. After that it is kept for as long as mail sealed to
 it may wait."""
 
+FILES: Final = "files"
+"""The folder in it with what is known of files that were offered; it is made for the first one."""
+
 MARK: Final = "renaming"
 """The file that notes a change of name: the old name and the new one."""
 

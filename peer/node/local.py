@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import msgspec
 
@@ -25,8 +25,7 @@ from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
-from chatapp.peer.node.files.files import Files
-from chatapp.peer.node.keystore import KeyFolder
+from chatapp.peer.node.keystore import FILES, KeyFolder
 from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.peer.node.registry import KnownRegistry
 from chatapp.peer.node.storage import NodeStorage
@@ -35,6 +34,9 @@ from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import fingerprint_digits
 from chatapp.wire.names import PeerName
+
+if TYPE_CHECKING:
+    from chatapp.peer.node.files.files import Files
 
 Result = TypeVar("Result")
 
@@ -72,6 +74,13 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     def server_names(self) -> list[str]:
         """The servers as the history names them."""
         return [server_name(*server) for server in self.servers]
+
+
+def _offers_file(event: events.Event) -> bool:
+    """Whether an event tells of a file that somebody offers."""
+    if type(event) is events.MailReturned:
+        return any(map(_offers_file, event.lines))
+    return isinstance(event, events.Said) and event.file is not None
 
 
 def line_id() -> int:
@@ -128,7 +137,7 @@ class PeerNode:
             self.core: PeerCore = self._new_core(name, loaded)
             self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
             """What the user has begun to type, by conversation."""
-            self.files: Final[Files] = Files(self, machine, downloads=settings.downloads)
+            self._files: Files | None = None
             undo.pop_all()
         self.receipts: Final = Receipts()
         self.storage.maintain()
@@ -141,7 +150,8 @@ class PeerNode:
         self.tell([] if self.storage.damage is None else [self.storage.damage])
         self.registry.begin(self.core, is_offline=is_offline)
         self.driver.start()
-        self.files.begin()
+        if (self.folder / FILES).is_dir():
+            _ = self.files
 
     def _new_core(self, name: str, loaded: Loaded) -> PeerCore:
         now, machine = self._loop.time(), self._settings.machine
@@ -182,7 +192,8 @@ class PeerNode:
         but for the link."""
         if self.driver.is_closed:
             return
-        self.files.close()
+        if self._files is not None:
+            self._files.close()
         self.receipts.close(is_kept=self.storage.store(is_last=True))
         self.registry.close()
         self.driver.close(keeps_link=keeps_link)
@@ -491,6 +502,17 @@ class PeerNode:
     # --- for those who answer requests
 
     @property
+    def files(self) -> "Files":
+        """The files that we offer, and those that others offer to us; loaded for the first one."""
+        if self._files is None:
+            from chatapp.peer.node.files.files import Files  # deferred: most peers have none
+
+            settings = self._settings
+            self._files = Files(self, settings.machine, downloads=settings.downloads)
+            self._files.begin()
+        return self._files
+
+    @property
     def name(self) -> PeerName:
         """Our name; another one after a change of it."""
         return PeerName(self.core.me.name)
@@ -570,8 +592,10 @@ class PeerNode:
         ):
             storage.move_folder(name)
         if events:
-            self.tell(events if not self.files.answers else self.files.without_answers(events))
-            self.files.note(events)
+            files = self._files
+            self.tell(events if files is None else files.without_answers(events))
+            if files is not None or any(map(_offers_file, events)):  # mostly not
+                self.files.note(events)
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)

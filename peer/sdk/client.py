@@ -474,11 +474,11 @@ class Peer:
 
     # --- files
 
-    async def send_file(self, to: str, path: str | Path) -> Transfer:
-        """Offer a file to one person. It stays where it is, and is read when they fetch it. Raises
-        FileRefused, sqlite3.Error, NotOpen."""
-        conversation = person(to)
-        offer = requests.OfferFile(conversation=conversation, path=str(path))
+    async def send_file(self, to: str | Conversation, path: str | Path) -> Transfer:
+        """Offer a file to one person, or to those in a room, which `room("lab")` names. It stays
+        where it is, and is read when they fetch it. Raises FileRefused, sqlite3.Error, NotOpen."""
+        where = person(to) if isinstance(to, str) else to
+        offer = requests.OfferFile(conversation=where, path=str(path))
         receipt = await self.node.send(offer)
         return Transfer(self.node, receipt.id, receipt)
 
@@ -488,6 +488,10 @@ class Peer:
         node = self.node
         await node.request(requests.AcceptFile(id=line.id, path=str(path)))
         return Transfer(node, line.id)
+
+    async def pause_file(self, line: Said | FileTransfer) -> FileTransfer:
+        """Stop fetching a file until it is accepted again. Raises FileRefused, NotOpen."""
+        return await self.node.request(requests.PauseFile(id=line.id))
 
     async def refuse_file(self, line: Said | FileTransfer) -> FileTransfer:
         """Say that we do not want a file, and remove what of it is here. Raises FileRefused,

@@ -5,7 +5,7 @@ generator of requests that gets the answer to each: `answer = yield Send(...)`. 
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -56,6 +56,15 @@ LINES_COUNTED: Final = 1_000
 FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few
 milliseconds."""
+
+_OfAFile = meanings.AcceptOffer | meanings.ResumeFile | meanings.PauseFile | meanings.RefuseOffer
+_MEANT: Final[Mapping[type[_OfAFile], tuple[str, frozenset[FileState]]]] = {
+    meanings.AcceptOffer: ("/accept", frozenset({FileState.OFFERED})),
+    meanings.ResumeFile: ("/resume", frozenset({FileState.PAUSED, FileState.FAILED})),
+    meanings.PauseFile: ("/pause", frozenset({FileState.WAITING, FileState.RUNNING})),
+    meanings.RefuseOffer: ("/refuse", frozenset({FileState.OFFERED})),
+}
+"""Which of the files of others a command means that names none."""
 
 _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
     requests.EnterRoom: Moment.IN_ROOM,
@@ -598,6 +607,8 @@ class View:
             case (
                 requests.OfferFile()
                 | meanings.AcceptOffer()
+                | meanings.ResumeFile()
+                | meanings.PauseFile()
                 | meanings.RefuseOffer()
                 | requests.ListFiles()
             ):
@@ -836,14 +847,8 @@ class View:
 
     # --- files
 
-    def _about_file(
-        self,
-        meaning: requests.OfferFile
-        | meanings.AcceptOffer
-        | meanings.RefuseOffer
-        | requests.ListFiles,
-    ) -> Steps:
-        """Offer a file, fetch one or refuse it, or list all."""
+    def _about_file(self, meaning: requests.OfferFile | requests.ListFiles | _OfAFile) -> Steps:
+        """Offer a file, do something about one, or list all."""
         try:
             match meaning:
                 case requests.ListFiles():
@@ -853,21 +858,26 @@ class View:
                     offered = [one for one in (yield requests.ListFiles()) if one.id == sent.id]
                     for file in offered if sent.id else ():
                         self._show_offered(file)
-                case meanings.AcceptOffer(path=path):
+                case _:
                     wanted = yield from self._file_meant(meaning)
                     if wanted is not None:
-                        file = yield requests.AcceptFile(id=wanted.id, path=path)
-                        is_away = not self._is_online(file.sender)
-                        self._answer([files.accepted_line(file, is_away=is_away)])
-                case meanings.RefuseOffer():
-                    wanted = yield from self._file_meant(meaning)
-                    if wanted is not None:
-                        file = yield requests.RefuseFile(id=wanted.id)
-                        self._answer([files.refused_line(file)])
+                        yield from self._change_file(meaning, wanted.id)
         except FileRefused as refused:
             self._answer([files.not_done(refused)])
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _change_file(self, meaning: _OfAFile, id_: int) -> Steps:
+        """Fetch a file, pause it, or refuse it."""
+        match meaning:
+            case meanings.AcceptOffer() | meanings.ResumeFile():
+                path = meaning.path if isinstance(meaning, meanings.AcceptOffer) else ""
+                file = yield requests.AcceptFile(id=id_, path=path)
+                self._answer([files.accepted_line(file, is_away=not self._is_online(file.sender))])
+            case meanings.PauseFile():
+                self._answer([files.paused_line((yield requests.PauseFile(id=id_)))])
+            case meanings.RefuseOffer():
+                self._answer([files.refused_line((yield requests.RefuseFile(id=id_)))])
 
     def _show_offered(self, file: FileTransfer) -> None:
         """Show a file that the user offers."""
@@ -876,19 +886,17 @@ class View:
     def _is_online(self, name: str) -> bool:
         return any(one.online and is_same_name(one.name, name) for one in self.people)
 
-    def _file_meant(
-        self, meaning: meanings.AcceptOffer | meanings.RefuseOffer
-    ) -> Generator[Step, Any, FileTransfer | None]:
+    def _file_meant(self, meaning: _OfAFile) -> Generator[Step, Any, FileTransfer | None]:
         """Return the file that is meant; None if that is not clear, which is said."""
+        command, states = _MEANT[type(meaning)]
         theirs = [file for file in (yield requests.ListFiles()) if not file.is_ours]
         if meaning.number is not None:
             theirs = [file for file in theirs if file.number == meaning.number]
         else:
-            theirs = [file for file in theirs if file.state is FileState.OFFERED]
+            theirs = [file for file in theirs if file.state in states]
         if len(theirs) == 1:
             return theirs[0]  # type: ignore[no-any-return]
-        command = "/accept" if isinstance(meaning, meanings.AcceptOffer) else "/refuse"
-        self._answer(files.which_one(theirs, command) if theirs else [files.NOTHING_OFFERED])
+        self._answer(files.which_one(theirs, command) if theirs else [files.NO_SUCH_FILE[command]])
         return None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:

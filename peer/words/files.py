@@ -12,7 +12,13 @@ _UNITS: Final = ("kB", "MB", "GB", "TB")
 _NAME_SHOWN: Final = 60
 """Characters of a file's name in a line."""
 
-NOTHING_OFFERED: Final = "[No file is offered to you.]"
+NO_SUCH_FILE: Final = {
+    "/accept": "[No file is offered to you.]",
+    "/refuse": "[No file is offered to you.]",
+    "/pause": "[No file is under way to you.]",
+    "/resume": "[No file is paused.]",
+}
+"""What is said when a command finds no file that it could mean."""
 NO_FILES: Final = "[No files yet. /send_file <name> <path> offers one.]"
 
 _TROUBLES: Final = {
@@ -28,9 +34,10 @@ _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
     FileRefusal.NO_FILE: "is no file",
     FileRefusal.TOO_LARGE: "is larger than 1 TiB",
-    FileRefusal.IS_US: "A file is offered to one other person",
+    FileRefusal.IS_US: "A file is offered to somebody else",
     FileRefusal.NO_SUCH_OFFER: "No such file is offered to you",
     FileRefusal.IS_OVER: "is here already, or not offered any more",
+    FileRefusal.NOT_UNDER_WAY: "is not under way",
     FileRefusal.EXISTS: "exists already",
     FileRefusal.NO_FOLDER: "is no folder that can be written to",
     FileRefusal.NOT_KEPT: "is not offered, as your disk takes no note of it",
@@ -77,7 +84,7 @@ def file_lines(file: FileTransfer) -> list[str]:
         case FileState.DONE:
             return [f"[{what} is here: {sanitize(file.path)}]"]
         case FileState.FAILED:
-            return [f"[{what} stopped: {_trouble(file)}. /accept {file.number} tries again.]"]
+            return [f"[{what} stopped: {_trouble(file)}. /resume {file.number} tries again.]"]
         case _:
             return []
 
@@ -159,6 +166,11 @@ def accepted_line(file: FileTransfer, *, is_away: bool) -> str:
     if is_away:
         return f"[{name(file.sender)} is away: {what} comes when they are back.]"
     return f"[{what} comes: /files shows how far it is.]"
+
+
+def paused_line(file: FileTransfer) -> str:
+    """Say that a file is fetched no further for now."""
+    return f"[{_short(file.name)} is paused: /resume {file.number} goes on.]"
 
 
 def refused_line(file: FileTransfer) -> str:

@@ -22,12 +22,12 @@ from chatapp.wire.admission import (
 )
 from chatapp.wire.codec import (
     Kind,
+    chunk_header,
     encode,
     encode_hello,
     encode_said,
     frame,
     join_frames,
-    pack_chunk,
     pack_relayed,
 )
 from chatapp.wire.files import ChunkSeal, file_id
@@ -291,7 +291,7 @@ def _files() -> Iterator[tuple[str, Value]]:
     yield "key", FILE_KEY
     yield "file", named
     yield "page", _page()
-    yield "chunk", pack_chunk(0, ChunkSeal(FILE_KEY).seal(0, FILE))
+    yield "chunk", chunk_header(0) + ChunkSeal(FILE_KEY).seal(0, FILE)
     yield "ask.page", encode(AskPage(named, 0))
     yield "ask.chunk", encode(AskChunk(named, 0))
     yield "page.given", encode(PageGiven(0, _page()))

@@ -41,8 +41,10 @@ async def test_mistakes_get_one_line_each(hall: Hall, tmp_path: Path) -> None:
         ),
         (f"/send_file bob {tmp_path}", f"[{tmp_path} is no file.]"),
         ("/send_file bob /dev/zero", "[/dev/zero is no file.]"),
-        ("/send_file bob", "[Usage: /send_file <name> <path>]"),
+        ("/send_file bob", "[Usage: /send_file <name or #room> <path>]"),
         ("/accept 77", "[No file is offered to you.]"),
+        ("/pause", "[No file is under way to you.]"),
+        ("/resume", "[No file is paused.]"),
         ("/accept it", "[Usage: /accept [n] [as <path>]]"),
     ):
         assert await hall.carol.answer(typed) == [line]

@@ -27,6 +27,7 @@ from chatapp.peer.faces.full.listview import ListView
 from chatapp.peer.faces.full.logview import LogView
 from chatapp.peer.faces.full.opener import Opener
 from chatapp.peer.faces.full.theme import DARK, OTHER, THEMES, Signs
+from chatapp.peer.faces.paths import list_paths
 from chatapp.peer.faces.program import INTERRUPTED
 from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.node.local import line_id
@@ -172,6 +173,7 @@ class FullApp(App[None]):
             draw_line=line_id,
             start=start,
         )
+        self.view.completions.list_paths = list_paths
         self.runner: Final = ScreenRunner(node, self.view, self, note=note)
         self._signs: Final = signs
         self._is_quiet: Final = is_quiet

@@ -17,6 +17,7 @@ import msgspec
 
 from chatapp.peer.commands.completion import CandidateSource, CompletionIndex
 from chatapp.peer.faces.line.raw import RawTerminal
+from chatapp.peer.faces.paths import list_paths
 from chatapp.peer.faces.program import (
     ENDING_SIGNALS,
     FAILED,
@@ -95,6 +96,7 @@ class PeerProgram:
         """Show the prompt, then load the peer. `stop`: called when the user ends the program before
         a face reads."""
         completions = CompletionIndex()
+        completions.list_paths = list_paths
         screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
         screen.set_status(Status(me=self._wanted.name))
         try:

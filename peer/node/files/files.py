@@ -95,7 +95,7 @@ class Files:
     async def offer(self, request: requests.OfferFile) -> "Receipt":
         """Offer a file. Raises as the request."""
         to = request.conversation
-        if not to.is_person or is_same_name(to.name, self._node.name):
+        if not (to.is_person or to.is_room) or is_same_name(to.name, self._node.name):
             raise FileRefused(FileRefusal.IS_US)
         key = secrets.token_bytes(_KEY_SIZE)
         path = Path(whole_path(request.path))
@@ -148,20 +148,33 @@ class Files:
         await self._stored()
         return self._book.transfer(file)
 
+    async def pause(self, request: requests.PauseFile) -> FileTransfer:
+        """Fetch a file no further for now. Raises as the request."""
+        file = self._offered(request.id)
+        if not self._book.move(file, FileState.PAUSED):
+            raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
+        await self._stop(file)
+        await self._stored()
+        return self._book.transfer(file)
+
     async def refuse(self, request: requests.RefuseFile) -> FileTransfer:
         """Refuse a file. Raises as the request."""
         file = self._offered(request.id)
         part = self._part_of(file) if file.key else None
         if not self._book.move(file, FileState.REFUSED):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
-        if (fetch := self._fetches.pop(file.id, None)) is not None:
-            fetch[1].cancel()
-            await asyncio.wait([fetch[1]])
+        await self._stop(file)
         if part is not None:
             await self._worker.run(lambda: part.unlink(missing_ok=True))
         await self._answer(file, RelationKind.WANTS_NO_FILE)
         await self._stored()
         return self._book.transfer(file)
+
+    async def _stop(self, file: KnownFile) -> None:
+        """Fetch a file no further, and wait until nothing is written to it."""
+        if (fetch := self._fetches.pop(file.id, None)) is not None:
+            fetch[1].cancel()
+            await asyncio.wait([fetch[1]])
 
     def _offered(self, id_: int) -> KnownFile:
         file = self._book.find(id_)
@@ -187,6 +200,8 @@ class Files:
     def without_answers(self, batch: Sequence[events.Event]) -> list[events.Event]:
         """Return the events without what becomes of messages by which we only tell somebody that we
         have a file, or want none."""
+        if not self.answers:
+            return list(batch)
         return [
             event
             for event in batch

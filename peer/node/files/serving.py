@@ -208,7 +208,7 @@ class ServedLink:
     def _send(self, answer: FileNotice | Chunk) -> None:
         assert self._link is not None and self._end is not None
         if isinstance(answer, Chunk):
-            self._link.write([self._end.chunk(answer)])
+            self._link.write(self._end.chunk(answer))
             self._note_progress(answer.place)
         else:
             self._link.write([self._end.notice(answer)])

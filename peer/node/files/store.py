@@ -9,12 +9,12 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.core.files.book import FileBook, KnownFile
+from chatapp.peer.node.keystore import FILES
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import quoted
 from chatapp.wire.files import file_id
 from chatapp.wire.folders import make_private, write_whole
 
-_FOLDER: Final = "files"
 _BOOK: Final = "book"
 _decode: Final = msgspec.msgpack.Decoder(list[KnownFile]).decode
 _log = logging.getLogger("chatapp.peer")
@@ -62,7 +62,7 @@ class FileStore:
 
     @property
     def _folder(self) -> Path:
-        return self._home() / _FOLDER
+        return self._home() / FILES
 
 
 def encoded(book: FileBook) -> bytes:

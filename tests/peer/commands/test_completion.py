@@ -5,6 +5,8 @@ import pytest
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.commands.completion import RECENT_MAX, CompletionIndex, candidates, common_start
 
+PATHS = ("plan.pdf", "plans/", "the plan.pdf")
+
 
 @pytest.fixture
 def known() -> CompletionIndex:
@@ -16,6 +18,7 @@ def known() -> CompletionIndex:
     known.add_room("den")
     known.add_room("lab")
     known.entered = ("den",)
+    known.list_paths = lambda begun: [path for path in PATHS if path.startswith(begun)]
     return known
 
 
@@ -49,6 +52,13 @@ def known() -> CompletionIndex:
         ("/nick a", []),
         ("/history 1", []),
         ("/query ", ["bob", "carol", "alice", "Bea", "lab", "den"]),
+        ("/send_file b", ["bob", "Bea"]),
+        ("/send_file #", ["#den"]),
+        ("/send_file bob pl", ["plan.pdf", "plans/"]),
+        ("/file bob the p", ["the plan.pdf"]),
+        ("/accept as pl", ["plan.pdf", "plans/"]),
+        ("/accept 2 as the", ["the plan.pdf"]),
+        ("/accept pl", []),
         ("nonsense b", []),
         ("zz", []),
     ],

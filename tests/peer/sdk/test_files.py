@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatapp import Peer, events
+from chatapp import Peer, events, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.core.files.fetching import WRONG_MAX
@@ -90,6 +90,20 @@ async def test_nothing_is_fetched_before_it_is_accepted(plan: Path) -> None:
         assert left_of(bob) == []
 
 
+async def test_all_in_a_room_get_it_from_who_offers_it(plan: Path) -> None:
+    async with Town() as town:
+        alice, *others = [await town.peer(name, rooms="lab") for name in ("alice", "bob", "carol")]
+        ours = await alice.send_file(room("lab"), plan)
+        for peer in others:
+            line = await offered(town, peer)
+            assert line.conversation == room("lab")
+            assert is_plan(await (await peer.accept_file(line)).settled())
+        await town.wait(10.0)
+        assert (await ours.now()).state is FileState.OFFERED
+        await alice.send_file(room("den"), plan)
+        assert [one.conversation for one in await alice.files()] == [room("lab")]
+
+
 async def test_loss_and_delay_do_not_change_it(plan: Path) -> None:
     async with Town(3) as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
@@ -144,6 +158,24 @@ async def test_it_goes_on_after_a_partition(plan: Path) -> None:
         await town.wait(200.0)
         town.heal()
         assert is_plan(await settled(town, bob))
+
+
+async def test_what_is_paused_waits_for_its_user(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        await bob.accept_file(line)
+        await under_way(town, bob)
+        assert (await bob.pause_file(line)).state is FileState.PAUSED
+        with pytest.raises(FileRefused):
+            await bob.pause_file(line)
+        await town.restart(bob)
+        await town.wait(100.0)
+        (paused,) = await bob.files()
+        assert paused.state is FileState.PAUSED
+        assert is_plan(await (await bob.accept_file(paused)).settled())
 
 
 async def test_what_was_refused_is_gone_and_the_other_knows(plan: Path) -> None:

@@ -33,6 +33,9 @@ async def test_all_windows_know_what_is_muted_and_so_does_the_next_run(
             assert await face.trust.mute(person("eve")) == events.NobodyKnown(name="eve")
             assert await face.trust.mute(room("den")) == events.NotInRoom(room="den")
             await face.trust.mute(EVERYBODY, 0)
+            far = await alice.trust.mute(EVERYBODY, 10**30)
+            assert isinstance(far, events.Muted) and 0 < far.until < 1 << 40
+            await face.trust.mute(EVERYBODY, 0)
             await bob.send("alice", "@alice is no mention in a talk of two")
         async with village.peer("alice") as again:
             assert set(again.muted) == {person("bob"), room("Lab")}

@@ -139,7 +139,7 @@ FILES: Final = [
     (
         replace(PLAN, state=FileState.FAILED, trouble=FileTrouble.CHANGED),
         [
-            "[plan.pdf stopped: it has changed since bob offered it. /accept 3 tries again.]",
+            "[plan.pdf stopped: it has changed since bob offered it. /resume 3 tries again.]",
         ],
     ),
     (
@@ -147,7 +147,7 @@ FILES: Final = [
             PLAN, state=FileState.FAILED, trouble=FileTrouble.OWN_DISK, detail="Input/output error"
         ),
         [
-            "[plan.pdf stopped: your disk does not take it: Input/output error. /accept 3 tries again.]"
+            "[plan.pdf stopped: your disk does not take it: Input/output error. /resume 3 tries again.]"
         ],
     ),
 ]

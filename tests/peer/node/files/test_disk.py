@@ -126,7 +126,7 @@ def test_what_an_earlier_run_wrote_is_found_if_it_is_whole(
 def test_a_wrong_chunk_is_not_written(tmp_path: Path, ours: Path, shared: SharedFile) -> None:
     part = part_of(tmp_path / "new" / "plan.pdf", ours)
     digest, right = shared.page(0)[:HASH_SIZE], shared.chunk(0)
-    wrong = right.sealed[:-1] + bytes((right.sealed[-1] ^ 1,))
+    wrong = bytes(right.sealed[:-1]) + bytes((right.sealed[-1] ^ 1,))
     assert not part.keep(Chunk(0, wrong), digest)
     assert not part.keep(Chunk(0, wrong), hashlib.sha256(wrong).digest())
     assert not part.keep(Chunk(1, right.sealed), digest)
