@@ -54,6 +54,9 @@ def _of(found: inspect.Type, chance: Random) -> Any:
         case inspect.ListType():
             size = _size(found.min_length, found.max_length, chance)
             return [_of(found.item_type, chance) for _ in range(size)]
+        case inspect.VarTupleType():
+            size = _size(found.min_length, found.max_length, chance)
+            return tuple(_of(found.item_type, chance) for _ in range(size))
         case inspect.RawType():
             return msgspec.Raw(bytes_of(instance(Row, chance)))
         case inspect.EnumType():

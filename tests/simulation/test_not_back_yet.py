@@ -29,12 +29,16 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
     """Kill and start the registry: alice registers again, and bob cannot reach it."""
     alice, bob = world.people
     world.machine.crash()
+    world.registry.forget_table()
     meanwhile()
     world.network.cut(bob.address.host, world.machine.address.host)
     world.network.run_for(5.0)
     world.registry.start()
     assert world.network.run_until(lambda: alice.core.reach is RegistryReach.UP, within=10.0)
-    assert [person.online for person in alice.core.people()] == [True, False]
+    # The rows come when the link has its grant.
+    assert world.network.run_until(
+        lambda: [person.online for person in alice.core.people()] == [True, False], within=1.0
+    )
     return alice, bob
 
 

@@ -96,6 +96,10 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.kill()
         self.store.crash()
 
+    def forget_table(self) -> None:
+        """Let the next run know no table: a registry alone keeps it when it is stopped in order."""
+        self._table = None
+
     def pass_to_other_node(self, *, clock_ahead: float = 0.0) -> None:
         """Kill the program, and let its next start be on the other node, whose clock is ahead by so
         many seconds."""
