@@ -281,7 +281,6 @@ class Roster:
             case RegistryChange.GRANTED:
                 self.table.fetch_anew(now=now)
             case RegistryChange.GRANTED_ANEW:
-                self.contacts.forget_sender_indices()
                 self.table.fetch_whole(now=now)
             case RegistryChange.LINK_LOST:
                 self.table.link_lost()
@@ -322,6 +321,9 @@ def _authors(notice: Authored) -> Iterator[bytes]:
 
 
 def _capped(row: Row, version: int) -> Row:
-    """Return the row with version 0 if it is newer than the table: the registry was restored from a
-    backup since, and any row that it sends now is newer than this one."""
-    return row if row.version <= version else msgspec.structs.replace(row, version=0)
+    """Return the row with version 0, and without a sender index, if it is not of the registry as it
+    is now: it is newer than the table, as the registry was restored from a backup since, or its
+    version was set to 0, as it is another registry's. Any row that comes now is newer than it."""
+    if 0 < row.version <= version:
+        return row
+    return msgspec.structs.replace(row, version=0, sender_index=0)
