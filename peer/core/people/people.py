@@ -321,9 +321,7 @@ def _authors(notice: Authored) -> Iterator[bytes]:
 
 
 def _capped(row: Row, version: int) -> Row:
-    """Return the row with version 0, and without a sender index, if it is not of the registry as it
-    is now: it is newer than the table, as the registry was restored from a backup since, or its
-    version was set to 0, as it is another registry's. Any row that comes now is newer than it."""
-    if 0 < row.version <= version:
-        return row
-    return msgspec.structs.replace(row, version=0, sender_index=0)
+    """Return the row with version 0, so that any that comes is newer, and without a sender index,
+    if it is another registry's (version 0), or newer than the table: ours was restored since."""
+    is_ours = 0 < row.version <= version
+    return row if is_ours else msgspec.structs.replace(row, version=0, sender_index=0)
