@@ -537,6 +537,8 @@ class OfferedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     size: int
     """Its bytes."""
+    number: int = 0
+    """By which the user names it, in an event; 0 in the past, and for one of too many."""
 
 
 class Said(Line, frozen=True, kw_only=True, tag=True):

@@ -592,10 +592,11 @@ class PeerNode:
         ):
             storage.move_folder(name)
         if events:
-            files = self._files
-            self.tell(events if files is None else files.without_answers(events))
-            if files is not None or any(map(_offers_file, events)):  # mostly not
-                self.files.note(events)
+            if self._files is None and not any(map(_offers_file, events)):  # mostly
+                self.tell(events)
+            else:
+                self.tell(self.files.noted(events))
+                self.files.tell()
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)

@@ -18,7 +18,7 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.events import MessageState
+from chatapp.peer.api.events import MessageState, OfferedFile
 from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
@@ -704,7 +704,7 @@ class ScreenView(View):
     def _show_offered(self, file: FileTransfer) -> None:
         """Show a file that the user offers as a message of theirs."""
         pane = self.panes.pane(file.conversation)
-        entry = self._said_by_me(pane, file_shown(file.name, file.size))
+        entry = self._said_by_me(pane, file_shown(file.name, OfferedFile(size=file.size)))
         pane.log.change(entry, id_=file.id, mark=entry.mark)
         self._settle_early(pane, entry)
 

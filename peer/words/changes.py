@@ -83,7 +83,7 @@ def shown_text(line: Said) -> str:
     said = line.text.removeprefix(ACTION) if is_action(line) else line.text
     text = CANNOT_SHOW if line.is_unknown else sanitize(said)
     if line.file is not None:
-        text = file_shown(line.text, line.file.size)
+        text = file_shown(line.text, line.file)
     edited = " (edited)" if line.is_edited else ""
     reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
     return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.events import OfferedFile
 from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
 from chatapp.peer.words.formatting import name, reason, span
 from chatapp.wire.text import sanitize
@@ -56,9 +57,11 @@ def size_shown(size: int) -> str:
     return f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
 
 
-def file_shown(name_: str, size: int) -> str:
-    """Return the text of a line that offers a file."""
-    return f"[file {_short(name_)}, {size_shown(size)}]"
+def file_shown(name_: str, file: OfferedFile) -> str:
+    """Return the text of a line that offers a file, and how to get it as long as that is new."""
+    nth = file.number
+    how = f": /accept {nth} or /refuse {nth}" if nth else ""
+    return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
 
 
 def _short(name_: str) -> str:
@@ -74,13 +77,8 @@ def file_lines(file: FileTransfer) -> list[str]:
     `progress_line`."""
     if file.is_ours:
         return []  # the answer of the one who gets it says so
-    what, who = _short(file.name), name(file.sender)
+    what = _short(file.name)
     match file.state:
-        case FileState.OFFERED:
-            size = size_shown(file.size)
-            return [
-                f"[{who} offers {what} ({size}): /accept {file.number} or /refuse {file.number}]"
-            ]
         case FileState.DONE:
             return [f"[{what} is here: {sanitize(file.path)}]"]
         case FileState.FAILED:

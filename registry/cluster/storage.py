@@ -194,6 +194,11 @@ class ClusterStorage:
     def open(self) -> StreamStore:
         return self._store
 
+    def follow(self) -> None:
+        """Read what is new in the stream while another node keeps the state, in a worker thread:
+        `load` then has little left to read."""
+        self._store.follow()
+
     def load(self) -> Found:
         try:
             loaded = self._store.load()

@@ -106,6 +106,8 @@ class ClusterNode:
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._storage: ClusterStorage | None = None
+        self._following: asyncio.Future[None] | None = None
+        """Reads what another node stores, while that is going on."""
         self._flaw: BundleRefused | None = None
         self._is_key_known = False
         """Whether the key was seen to open something that a stray in the lease's place leaves in
@@ -264,15 +266,17 @@ class ClusterNode:
         )
         self._keeping = self._lease_broker.start(self._keep(lease))
         self._keeping.add_done_callback(partial(_log_fault, "the lease is lost"))
-        has_waited = False
+        storage: ClusterStorage | None = None
         while lease.state is LeaseState.STANDBY and self._flaw is None:
             for connection in (broker, self._lease_broker):
                 connection.check_allowed()
             await self._check_key(broker, key, lease)
-            if lease.serving:
-                has_waited = True
+            if lease.serving and (self._following is None or self._following.done()):
                 with suppress(ClusterUnavailable):
                     await self._mark_folder(broker)
+                storage = storage or self._storage_of(lease)
+                self._following = asyncio.ensure_future(asyncio.to_thread(storage.follow))
+                self._following.add_done_callback(partial(_log_fault, "the stream is not followed"))
             if self._edge is not None and self._edge.identity is not None:
                 check_folder(self._folder, self._edge.identity, name)
             await self._wait()
@@ -284,18 +288,23 @@ class ClusterNode:
         if self._has_made_key:
             self._has_made_key = False
             self._say(texts.new_key_line(self._key_path))
-        if has_waited:
+        if storage is not None and self._following is not None:
             self._say(texts.TAKING_OVER_LINE)
-        self._storage = ClusterStorage(
-            broker,
-            key,
-            name,
+            await asyncio.wait([self._following])
+        self._storage = storage or self._storage_of(lease)
+        return self._storage
+
+    def _storage_of(self, lease: Lease) -> ClusterStorage:
+        assert self._broker is not None and self._key is not None
+        return ClusterStorage(
+            self._broker,
+            self._key,
+            self._settings.name,
             folder=self._folder,
             node=self._name,
             hold=Hold(lambda: lease.is_confirmed(now=time.monotonic()), self._store_lost),
             lease_strays=self._lease_strays,
         )
-        return self._storage
 
     async def _check_key(self, broker: JetStream, key: ClusterKey, lease: Lease) -> None:
         """Look whether this node has the cluster's key, if there is a lease that it does not open:
@@ -370,6 +379,9 @@ class ClusterNode:
         """Give the lease back, close the connection, and let the folder go. Calling it again does
         nothing."""
         await self.step_down()
+        if self._following is not None and self._broker is not None:
+            self._broker.give_up()
+            await asyncio.wait([self._following])
         brokers = (self._broker, self._lease_broker)
         self._broker = self._lease_broker = None
         for broker in brokers:

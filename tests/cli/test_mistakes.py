@@ -247,16 +247,25 @@ def test_a_bad_name_is_quoted_clean(
     assert started.mode == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "what", "status"),
+    [
+        (["web", "127.0.0.1", "5000"], "web", 1),
+        (["-c", "alice", "127.0.0.1", "5000", "6000", "--web"], "--web", 2),
+    ],
+)
 @pytest.mark.parametrize("library", ["starlette", "uvicorn", "h11", "jinja2"])
-def test_the_web_desk_says_which_extra_it_needs(library: str) -> None:
+def test_pages_say_which_extra_they_need(
+    library: str, words: list[str], what: str, status: int
+) -> None:
     # In a process of its own: modules that are loaded a second time here would stay behind for the
     # tests that follow.
     code = (
         f"import sys; sys.modules[{library!r}] = None; from chatapp.__main__ import main; "
-        "sys.exit(main(['web', '127.0.0.1', '5000']))"
+        f"sys.exit(main({words}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    needed = "ChatApp: web needs the extra web: in a checkout of ChatApp, run pipx install --force '.[lan,web]'\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", needed)
+    needed = f"ChatApp: {what} needs the extra web: in a checkout of ChatApp, run pipx install --force '.[lan,web]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", needed)

@@ -4,9 +4,11 @@ makes.
 As in test_bytes.py, what `by_hand` makes is compared with the test vectors.
 """
 
+import hashlib
 import struct
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from chatapp.wire.codec import decode_frames, encode_said
 from chatapp.wire.errors import SealError
@@ -175,6 +177,19 @@ def test_a_letter() -> None:
     assert made == printed("letter", "letter")
     keys = [AgreementKey(printed("keys", "bob.mail.secret"))]
     assert open_letter(made, reader=BOB, mail_keys=keys, sender=ALICE) == letter_body()
+
+
+def test_a_file() -> None:
+    """Clause 6.16: "its place in the file, from 0 on, is the nonce, 12 bytes big-endian ... The first
+    16 bytes of the SHA-256 of `chatapp file 1`, a zero byte and the key name it"."""
+    content, key = printed("files", "content"), printed("files", "key")
+    sealed = AESGCM(key).encrypt(bytes(12), content, None)
+    page = hashlib.sha256(sealed).digest()
+    assert printed("files", "page") == page
+    assert printed("files", "chunk") == struct.pack(">BQ", 12, 0) + sealed
+    assert printed("files", "file") == hashlib.sha256(b"chatapp file 1\0" + key).digest()[:16]
+    offer = fields("direct", "body.offer")
+    assert offer[1:] == ["plan.txt", [5, len(content), key, [hashlib.sha256(page).digest()]]]
 
 
 @pytest.mark.parametrize("counter", [0, 1])

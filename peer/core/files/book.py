@@ -34,8 +34,9 @@ _HOUR: Final = 3_600.0
 class KnownFile(msgspec.Struct, kw_only=True):
     """A file, as it is stored."""
 
-    number: int
-    id: int
+    number: int = 0
+    id: int = 0
+    """Of the line that offers it; 0 for one of ours that is not said yet."""
     conversation: Conversation
     sender: str
     identity: bytes
@@ -63,10 +64,11 @@ class FileBook:
     """All files that are known."""
 
     def __init__(self, known: Iterable[KnownFile] = ()) -> None:
-        self._files: Final = {file.id: file for file in known}
-        self._by_file_id: Final = {
-            file_id(file.key): file for file in self._files.values() if file.is_ours
-        }
+        every = list(known)
+        self._files: Final = {file.id: file for file in every if file.id}
+        self._unsaid: Final = {file.key: file for file in every if not file.id}
+        """Files of ours whose offers are about to be said."""
+        self._by_file_id: Final = {file_id(file.key): file for file in every if file.is_ours}
         self._done: Final[dict[int, tuple[int, float]]] = {}
         """The bytes that are there, and the rate, by the id of the line."""
         self._allowed: Final[Buckets[bytes]] = Buckets(
@@ -92,9 +94,9 @@ class FileBook:
     # --- what happens
 
     def offered(self, line: Said, *, now: float) -> KnownFile | None:
-        """Note a file that somebody offers to us; None if it is known, or too many are offered."""
+        """Note a file that somebody offers to us, and return it; None if too many are offered."""
         if line.file is None or line.id in self._files:
-            return None
+            return self._files.get(line.id)
         if not self._allowed.take(line.identity, now=now):
             return None
         return self._add(
@@ -109,11 +111,24 @@ class FileBook:
             )
         )
 
-    def offer(self, file: KnownFile) -> None:
-        """Note a file that we offer."""
-        file.number = self._next_number()
-        self._by_file_id[file_id(file.key)] = file
+    def hold(self, file: KnownFile) -> None:
+        """Note a file that we are about to offer: from now on it is given to those who ask for it,
+        so that no crash leaves an offer without a file."""
+        self._unsaid[file.key] = self._by_file_id[file_id(file.key)] = file
+        self.is_to_store = True
+
+    def offer(self, file: KnownFile, id_: int) -> None:
+        """Note that we offer this file by the line with this id; 0: it was refused."""
+        self._unsaid.pop(file.key, None)
+        if not id_:
+            del self._by_file_id[file_id(file.key)]
+            return
+        file.id, file.number = id_, self._next_number()
         self._add(file)
+
+    def stored(self) -> list[KnownFile]:
+        """Return all that is to be stored."""
+        return [*self._unsaid.values(), *self._files.values()]
 
     def move(
         self,

@@ -25,6 +25,10 @@ from chatapp.wire.address import Address
 _SIZE: Final = 16
 COOKIE_LASTS_FOR: Final = 12 * 3_600
 """Seconds."""
+_FIRST: Final = (
+    "[Your page, for this machine alone; whoever opens the address can act as you. It works once:]"
+)
+_NEXT: Final = "[A browser has opened your page. The address for another one:]"
 WRONG_ADDRESS: Final = (
     "Open the address that ChatApp has printed last in the terminal. "
     "Each address lets one browser in, once."
@@ -70,10 +74,12 @@ class Access:
         HMAC-SHA-256, hexadecimal."""
         return hmac.digest(self.proof_key, nonce.encode("utf-8", "replace"), hashlib.sha256).hex()
 
-    def address(self, place: Address) -> str:
-        """Return what the next browser may open at this port."""
+    def invitation(self, place: Address, *, is_first: bool) -> list[str]:
+        """Return lines for whoever runs the program, the last of which is what the next browser may
+        open at this port. `is_first`: whether none has entered yet."""
         host = f"[{place.host}]" if ":" in place.host else place.host
-        return f"http://{host}:{place.port}/?token={self.token}"
+        address = f"http://{host}:{place.port}/?token={self.token}"
+        return [_FIRST if is_first else _NEXT, address]
 
 
 class Entrance:

@@ -6,7 +6,9 @@ import logging
 import secrets
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec.structs import replace
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.errors import FileRefusal, FileRefused
@@ -29,10 +31,9 @@ if TYPE_CHECKING:
     from chatapp.peer.node.local import PeerNode
     from chatapp.peer.node.receipts import Receipt
 
+Told = TypeVar("Told", bound=events.Event)
+
 _KEY_SIZE: Final = 32
-_NOTED: Final = frozenset(
-    {events.MailReturned, events.FileAnswered, events.Retracted, events.PersonCame}
-)
 _log = logging.getLogger("chatapp.peer")
 
 
@@ -49,16 +50,14 @@ class Files:
         self._worker: Final = Worker(self._loop)
         self._store: Final = FileStore(lambda: node.folder)
         self._book: Final = self._store.load()
-        self._serving: Final = Serving(
-            node, self._book, self._store, self._worker, tell=self._changed
-        )
+        self._serving: Final = Serving(node, self._book, self._store, self._worker, tell=self.tell)
         self._port: Final = FetchingPort(
-            node, self._book, self._worker, connect=machine.connect, tell=self._changed
+            node, self._book, self._worker, connect=machine.connect, tell=self.tell
         )
         self._fetches: Final[dict[int, tuple[Fetching, asyncio.Task[None]]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._saving: asyncio.Task[None] | None = None
-        self.answers: Final[set[int]] = set()
+        self._answers: Final[set[int]] = set()
         """The ids of our messages by which we only tell somebody that we have a file, or want none."""
         self._is_closed = False
 
@@ -108,25 +107,24 @@ class Files:
             ) from None
         self._node.check_open()
         self._serving.open(self._machine, self._node.driver.port)
+        file = KnownFile(
+            conversation=to,
+            sender=self._node.name,
+            identity=b"",
+            name=ready.name,
+            size=ready.offer.size,
+            path=str(path),
+            key=key,
+            pages=ready.offer.pages,
+            modified=ready.modified,
+        )
+        self._book.hold(file)
+        await self._stored()
         related = Related(RelationKind.OFFER, raw=encode(ready.offer))
         receipt = await self._node.say(to, ready.name, related, asked=request)
-        if receipt.id:
-            self._book.offer(
-                KnownFile(
-                    number=0,
-                    id=receipt.id,
-                    conversation=receipt.conversation,
-                    sender=self._node.name,
-                    identity=b"",
-                    name=ready.name,
-                    size=ready.offer.size,
-                    path=str(path),
-                    key=key,
-                    pages=ready.offer.pages,
-                    modified=ready.modified,
-                )
-            )
-            await self._stored()
+        file.conversation = receipt.conversation
+        self._book.offer(file, receipt.id)
+        self.tell()
         return receipt
 
     async def accept(self, request: requests.AcceptFile) -> FileTransfer:
@@ -144,8 +142,8 @@ class Files:
             file.key, file.pages = offer.key, offer.pages
         file.path = "" if target.parent == self._downloads else str(target)
         self._book.move(file, FileState.WAITING)
-        self._fetch(file)
         await self._stored()
+        self._fetch(file)
         return self._book.transfer(file)
 
     async def pause(self, request: requests.PauseFile) -> FileTransfer:
@@ -190,32 +188,27 @@ class Files:
 
     # --- what happens
 
-    def note(self, batch: Sequence[events.Event]) -> None:
-        """Take what others have told: offers, answers, what was taken back, and who is here."""
-        for event in batch:
-            kind = type(event)
-            if kind in _NOTED or (isinstance(event, events.Said) and event.file is not None):
-                self._note_one(event)  # mostly not
-
-    def without_answers(self, batch: Sequence[events.Event]) -> list[events.Event]:
-        """Return the events without what becomes of messages by which we only tell somebody that we
-        have a file, or want none."""
-        if not self.answers:
-            return list(batch)
+    def noted(self, batch: Sequence[events.Event]) -> list[events.Event]:
+        """Take what others have told: offers, answers, what was taken back, and who is here. Return
+        it as it is to be told: offers have their numbers, and nothing is told of messages by which we
+        only say that we have a file, or want none."""
         return [
-            event
+            self._noted(event)
             for event in batch
-            if not (isinstance(event, events.MessageChanged) and event.id in self.answers)
+            if not (isinstance(event, events.MessageChanged) and event.id in self._answers)
         ]
 
-    def _note_one(self, event: events.Event) -> None:
+    def _noted(self, event: Told) -> Told:
         match event:
             case events.MailReturned(lines=lines):
-                for line in lines:
-                    self._note_one(line)
-            case events.Said(file=events.OfferedFile(), is_ours=False):
-                self._book.offered(event, now=self._node.now())
-                self._changed()
+                return replace(event, lines=tuple(map(self._noted, lines)))
+            case events.Said(file=file, is_ours=False) if file is not None:
+                known = self._book.offered(event, now=self._node.now())
+                return (
+                    event
+                    if known is None
+                    else replace(event, file=replace(file, number=known.number))
+                )
             case events.FileAnswered() | events.Retracted():
                 _ = self._begin(self._line_changed(event))
             case events.PersonCame():
@@ -223,6 +216,7 @@ class Files:
                     fetching.wake()
             case _:
                 pass
+        return event
 
     async def _line_changed(self, event: events.FileAnswered | events.Retracted) -> None:
         """Find the file that a message is about, and note what has become of it."""
@@ -235,7 +229,7 @@ class Files:
             self.withdraw(file.id)
         elif file.is_ours:
             self._book.move(file, FileState.DONE if event.has_it else FileState.REFUSED)
-        self._changed()
+        self.tell()
 
     def withdraw(self, id_: int) -> None:
         """Note that the line with this id was taken back, by us or its author."""
@@ -244,7 +238,7 @@ class Files:
             return
         if (fetch := self._fetches.pop(id_, None)) is not None:
             fetch[1].cancel()
-        self._changed()
+        self.tell()
 
     # --- inside
 
@@ -263,7 +257,7 @@ class Files:
             self._book.move(file, FileState.DONE)
             await self._answer(file, RelationKind.HAS_FILE)
         self._fetches.pop(file.id, None)
-        self._changed()
+        self.tell()
 
     async def _answer(self, file: KnownFile, kind: RelationKind) -> None:
         """Tell the one who offers a file to us alone what has become of it."""
@@ -276,7 +270,7 @@ class Files:
         now = self._node.now()
         sent = self._node.core.direct.send_to_known(file.conversation.name, "", related, now=now)
         if sent is not None:
-            self.answers.add(sent.id)
+            self._answers.add(sent.id)
             self._node.driver.schedule()
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -290,7 +284,7 @@ class Files:
         if not task.cancelled() and (error := task.exception()) is not None and not self._is_closed:
             _log.error("fault with a file: %s", quoted(repr(error)))
 
-    def _changed(self) -> None:
+    def tell(self) -> None:
         """Tell and store what has changed."""
         changed = self._book.drain_changed()
         if self._is_closed:
@@ -302,7 +296,7 @@ class Files:
     async def _stored(self) -> None:
         """Tell what has changed, and wait until it is stored, as far as the disk takes it: what was
         answered outlives a crash."""
-        self._changed()
+        self.tell()
         if self._saving is not None:
             await asyncio.wait([self._saving])
 

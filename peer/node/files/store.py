@@ -40,7 +40,7 @@ class FileStore:
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".damaged"))
             return FileBook()
-        kept = {self.hashes_of(file.key) for file in book if file.is_ours}
+        kept = {self.hashes_of(file.key) for file in book.stored() if file.is_ours}
         with contextlib.suppress(OSError):
             for hashes in set(self._folder.glob("*.hashes")) - kept:
                 hashes.unlink()
@@ -67,4 +67,4 @@ class FileStore:
 
 def encoded(book: FileBook) -> bytes:
     """Return the book as it is stored."""
-    return encode(list(book))
+    return encode(book.stored())

@@ -211,6 +211,8 @@ class StreamStore:
         """With everything that was appended."""
         self._stored = Image()
         """With everything that is stored."""
+        self._followed: tuple[Image, JournalReader, Head] | None = None
+        """What `follow` has read."""
         self._writer: Writer | None = None
         self._is_other = False
         """Whether the stream has another message at the place that is known."""
@@ -241,12 +243,39 @@ class StreamStore:
 
     # --- taking over
 
+    def follow(self) -> None:
+        """Read what is new in the stream while another registry keeps it, so that `load` has little
+        left to read. For a worker thread."""
+        try:
+            self._followed = self._read_on() or self._read_all()
+        except (BundleRefused, LedgerUnavailable):
+            return  # `load` says why
+
+    def _read_on(self) -> tuple[Image, JournalReader, Head] | None:
+        """Read what came since the last call of `follow`. Return None if all has to be read: there
+        was no call, or a newer snapshot has taken the place of messages. Raises
+        LedgerUnavailable."""
+        followed, self._followed = self._followed, None
+        if followed is None:
+            return None
+        image, reader, _ = followed
+        strays = reader.strays
+        newest = self._ledger.newest(Subject.MANIFEST)
+        if self._manifest_place != (0 if newest is None else newest.place):
+            return None
+        try:
+            self._read_journal(image, reader)
+        except BundleRefused:
+            return None
+        self._strays.note(reader.strays - strays)
+        return followed
+
     def load(self) -> Loaded:
         """Take the stream over and return what it says. Raises StreamUnusable,
         TakeoverInterrupted."""
         try:
             for _ in range(_TAKEOVER_TRIES):
-                found = self._read_all()
+                found = self._read_on() or self._read_all()
                 if found is None:
                     continue
                 image, reader, head = found
@@ -379,6 +408,7 @@ class StreamStore:
             image.highest_serial = manifest.highest_serial
             image.is_spent = False
         reader = JournalReader(self._opener, Head() if manifest is None else manifest.head)
+        self._journal_bytes = 0
         self._read_journal(image, reader)
         if image.founded is None and reader.saw_other_key and not reader.has_opened:
             raise BundleRefused(Flaw.OTHER_KEY, 1)
@@ -398,7 +428,6 @@ class StreamStore:
         start = reader.head.number + 1
         if extent.last < reader.head.number:
             raise BundleRefused(Flaw.OUT_OF_ORDER, start)
-        self._journal_bytes = 0
         for placed in self._ledger.read(Stream.JOURNAL, start, extent.last):
             self._journal_bytes += len(placed.message)
             for record, payload in reader.take(placed.place, placed.message):

@@ -149,7 +149,7 @@ def _still_holds(row: Row, person: Person, is_sender: Callable[[int], bool]) -> 
     """Whether a row of an earlier run says nothing that has changed since."""
     return (
         row.presence in _RECALLED
-        and name_key(row.card.name) == person.name_key
+        and (row.card.name == person.card.name or name_key(row.card.name) == person.name_key)
         and row.card.counter >= person.card.counter
         and (not row.sender_index or is_sender(row.sender_index))
     )

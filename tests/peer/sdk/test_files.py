@@ -67,7 +67,10 @@ async def test_a_file_comes_and_both_know(plan: Path) -> None:
         alice, bob = await town.peer("alice"), await town.peer("bob")
         ours = await alice.send_file("bob", plan)
         line = await offered(town, bob)
-        assert (line.text, line.file) == ("plan.pdf", events.OfferedFile(size=len(CONTENT)))
+        assert (line.text, line.file) == (
+            "plan.pdf",
+            events.OfferedFile(size=len(CONTENT), number=1),
+        )
         transfer = await bob.accept_file(line)
         got = await transfer.settled()
         assert got.state is FileState.DONE

@@ -132,7 +132,7 @@ PLAN: Final = FileTransfer(
     path="/home/al/plan.pdf",
 )
 FILES: Final = [
-    (PLAN, ["[bob offers plan.pdf (2.3 MB): /accept 3 or /refuse 3]"]),
+    (PLAN, []),  # the line that offers it says so
     (replace(PLAN, is_ours=True), []),
     (replace(PLAN, state=FileState.RUNNING, done=1_000_000), []),
     (replace(PLAN, state=FileState.DONE), ["[plan.pdf is here: /home/al/plan.pdf]"]),

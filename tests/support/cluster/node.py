@@ -49,6 +49,8 @@ ASK_AGAIN: Final = 0.3
 RESTS_FOR: Final = 2.0
 """Seconds after which a node that has lost the lease looks at it again."""
 MAINTENANCE_SPAN: Final = 5.0
+FOLLOWS: Final = 0.2
+"""How often a look at the lease is one at the stream, too."""
 TAKEOVER_TAKES: Final = (0.01, 0.01, 0.3, 2.0)
 
 
@@ -119,6 +121,8 @@ class ClusterMachine(RegistryMachine[Program]):
         self._lease: Lease | None = None
         self._term = 0
         self.store: StreamStore | None = None
+        self._standby: tuple[NodeLedger, StreamStore] | None = None
+        """What has followed the stream until now."""
         self._is_syncing = False
         self._appended = 0
         self._bus_unread = 0
@@ -156,7 +160,7 @@ class ClusterMachine(RegistryMachine[Program]):
         self._run += 1
         if self.store is not None:
             self.store.give_up()
-        self.store = self._lease = None
+        self.store = self._lease = self._standby = None
         self._bus_unread = 0
         super().kill()
 
@@ -212,6 +216,8 @@ class ClusterMachine(RegistryMachine[Program]):
     def _looked(self, lease: Lease, found: object) -> None:
         if lease is not self._lease:
             return
+        if self._chance.random() < FOLLOWS:
+            self._follow()
         if lease.looked(found, now=self.network.now):  # type: ignore[arg-type]
             self._publish(
                 lease.claim(now=self.network.now), lambda answer: self._claimed(lease, answer)
@@ -320,14 +326,8 @@ class ClusterMachine(RegistryMachine[Program]):
         ):
             self._later(0.1, lambda: self._take_over(lease))
             return
-        ledger = NodeLedger(self._broker, self)
-        store = StreamStore(
-            ledger,
-            Seals(KEY, NAME, (self.random.randbytes(SALT_SIZE), self.random.randbytes(SALT_SIZE))),
-            node=self.name,
-            founding=lambda: (ClusterFounded(self.cluster.identity.seed, 0), []),
-            clocks=Clocks(lambda: self.network.now, lambda: self.wall, _never),
-        )
+        ledger, store = self._standby or self._new_store()
+        self._standby = None
         ledger.is_taking_over = True
         program = self._core
         table = program.node.kept_table() if isinstance(program, EdgeProgram) else None
@@ -362,6 +362,25 @@ class ClusterMachine(RegistryMachine[Program]):
         self.run(EngineProgram(node))
         self.turn()
         self._maintain(store)
+
+    def _new_store(self) -> tuple[NodeLedger, StreamStore]:
+        ledger = NodeLedger(self._broker, self)
+        store = StreamStore(
+            ledger,
+            Seals(KEY, NAME, (self.random.randbytes(SALT_SIZE), self.random.randbytes(SALT_SIZE))),
+            node=self.name,
+            founding=lambda: (ClusterFounded(self.cluster.identity.seed, 0), []),
+            clocks=Clocks(lambda: self.network.now, lambda: self.wall, _never),
+        )
+        return ledger, store
+
+    def _follow(self) -> None:
+        """Read what is new in the stream, while another node has the engine."""
+        if self._broker.is_reachable_from(self.host):
+            self._standby = ledger, store = self._standby or self._new_store()
+            ledger.is_taking_over = True
+            store.follow()
+            ledger.is_taking_over = False
 
     # --- the bus
 

@@ -33,18 +33,15 @@ async def page_beside(
     windows = OpenWindows(lambda: peer.name, Path(peer.folder).parents[1])
     budget = WebBudget()
 
-    def entered() -> None:
-        tell([f"[A browser has opened your page; the address for another one: {address()}]"])
+    def invite(*, is_first: bool = False) -> None:
+        tell(access.invitation(place, is_first=is_first))
 
-    def address() -> str:
-        return access.address(place)
-
-    app = MemberApp(windows, access, entered=entered, budget=budget)
+    app = MemberApp(windows, access, entered=invite, budget=budget)
     until: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
         serve_until(app.asgi, listener, until=until, ending=windows.end_streams, budget=budget)
     )
-    tell([f"[Your page, for this machine alone; the address works once: {address()}]"])
+    invite(is_first=True)
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ class Window:
     def __init__(self, number: int, peer: Peer) -> None:
         """`peer`: attached to the node, and open; the window closes it."""
         self.number: Final = number
-        self.peer: Final = peer
+        self._peer: Final = peer
         self._loop: Final = asyncio.get_running_loop()
         self.streams: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
         self.seen_at = self._loop.time()
@@ -99,7 +99,7 @@ class Window:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.peer.close(within=CLOSES_WITHIN)
+        await self._peer.close(within=CLOSES_WITHIN)
 
     async def _run(self) -> None:
         try:

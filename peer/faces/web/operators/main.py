@@ -94,18 +94,16 @@ async def _run(options: PageOptions) -> int:
         undo.push_async_callback(desk.close)
         place = Address(*listener.getsockname()[:2])
         access = Access()
-        say(
-            "[Your page, for this machine alone; whoever opens the address can act as you. It works once:]"
-        )
-        say(access.address(place))
 
-        def entered() -> None:
-            say("[A browser has opened your page. The address for another one:]")
-            say(access.address(place))
+        def invite(*, is_first: bool = False) -> None:
+            for line in access.invitation(place, is_first=is_first):
+                say(line)
+
+        invite(is_first=True)
 
         budget = WebBudget()
         return await serve(
-            OperatorApp(desk, access, entered=entered, title=options.title, budget=budget).asgi,
+            OperatorApp(desk, access, entered=invite, title=options.title, budget=budget).asgi,
             listener,
             proxies=(),
             until=asyncio.get_running_loop().create_future(),

@@ -27,10 +27,8 @@ def line(id_: int, identity: bytes = BOB, name: str = "plan.pdf") -> Said:
     )
 
 
-def ours(id_: int, key: bytes = bytes(32)) -> KnownFile:
+def ours(key: bytes = bytes(32)) -> KnownFile:
     return KnownFile(
-        number=0,
-        id=id_,
         conversation=person("bob"),
         sender="alice",
         identity=b"",
@@ -66,7 +64,7 @@ def test_an_offer_is_known_once_by_a_number_that_stays() -> None:
     book = FileBook()
     first = book.offered(line(1), now=0.0)
     assert first is not None and first.number == 1
-    assert book.offered(line(1), now=0.0) is None
+    assert book.offered(line(1), now=0.0) is first
     second = book.offered(line(2), now=0.0)
     assert second is not None and second.number == 2
     assert [file.number for file in FileBook(book)] == [1, 2]
@@ -88,10 +86,10 @@ def test_one_person_cannot_fill_the_book() -> None:
 def test_the_oldest_that_is_over_makes_way() -> None:
     book = FileBook()
     for id_ in range(1, FILES_KNOWN_MAX + 1):
-        book.offer(ours(id_, key=id_.to_bytes(32, "big")))
+        book.offer(ours(key=id_.to_bytes(32, "big")), id_)
     done = book.find(7)
     assert done is not None and book.move(done, FileState.DONE)
-    book.offer(ours(5_000, key=bytes(32)))
+    book.offer(ours(key=bytes(32)), 5_000)
     assert book.find(7) is None
     assert book.of_ours(file_id(done.key)) is None
     assert book.find(1) is not None
@@ -99,9 +97,21 @@ def test_the_oldest_that_is_over_makes_way() -> None:
 
 def test_what_was_taken_back_is_given_to_nobody() -> None:
     book = FileBook()
-    file = ours(1)
-    book.offer(file)
+    file = ours()
+    book.hold(file)
+    assert book.of_ours(file_id(file.key)) is file
+    assert FileBook(book.stored()).of_ours(file_id(file.key)) is not None
+    assert list(book) == []
+    book.offer(file, 1)
     assert book.of_ours(file_id(file.key)) is file
     assert book.of_ours(bytes(16)) is None
     book.move(file, FileState.WITHDRAWN)
     assert book.of_ours(file_id(file.key)) is None
+
+
+def test_an_offer_that_was_refused_at_once_is_forgotten() -> None:
+    book = FileBook()
+    file = ours()
+    book.hold(file)
+    book.offer(file, 0)
+    assert book.stored() == [] and book.of_ours(file_id(file.key)) is None

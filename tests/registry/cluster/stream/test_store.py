@@ -2,7 +2,7 @@
 broker in memory."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from chatapp.registry.cluster.stream import store
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterFounded, ClusterKey
 from chatapp.registry.cluster.stream.ledger import (
     Answer,
+    Placed,
     Publication,
     Refused,
     Stream,
@@ -28,7 +29,7 @@ from chatapp.registry.cluster.stream.store import (
     TakeoverInterrupted,
 )
 from chatapp.registry.store.entries import MailTaken
-from chatapp.wire.errors import StoreBroken, StoreFull
+from chatapp.wire.errors import StoreBroken, StoreFull, StoreLost
 from tests.registry.store.playbook import BOB, stored
 from tests.support.memory_ledger import MemoryLedger
 
@@ -292,3 +293,65 @@ def test_an_owner_that_thaws_before_its_manifest_neither_stops_nor_undoes_later_
     owners[0].checkpoint()
     assert len(ledger.streams[Stream.SNAPSHOTS]) == 2
     assert Home().serving(ledger).snapshot().highest_serial == 1002
+
+
+class CountingLedger(MemoryLedger):
+    """A broker that counts the messages of the journal that it sends."""
+
+    sent = 0
+
+    def read(self, stream: Stream, first: int, last: int) -> Iterator[Placed]:
+        for placed in super().read(stream, first, last):
+            self.sent += stream is Stream.JOURNAL
+            yield placed
+
+
+@pytest.mark.parametrize("snapshot", [None, "before", "between", "after"])
+def test_a_standby_that_follows_takes_over_with_little_to_read(snapshot: str | None) -> None:
+    """A snapshot that was made since it last looked costs it all that it has read."""
+    ledger, serials = CountingLedger(), itertools.count(1)
+    node = Home().serving(ledger)
+
+    def store(count: int) -> None:
+        for _ in range(count):
+            node.append([stored(next(serials))])
+            node.sync()
+
+    store(10)
+    if snapshot == "before":
+        node.checkpoint()
+    standby = Home().node(ledger)
+    standby.follow()
+    store(10)
+    if snapshot == "between":
+        node.checkpoint()
+    standby.follow()
+    store(2)
+    if snapshot == "after":
+        node.checkpoint()
+    node.append([MailTaken(BOB, [3])])
+    node.sync()
+    ledger.sent = 0
+    loaded = standby.load()
+    assert [head.serial for head in loaded.letters[BOB]] == [1, 2, *range(4, 23)]
+    assert ledger.sent <= 3 if snapshot != "after" else ledger.sent == 1
+    standby.append([stored(99)])
+    standby.checkpoint()
+    other = Home().serving(ledger).snapshot()
+    assert other.highest_serial == 99
+    node.append([stored(100)])
+    with pytest.raises(StoreLost):
+        node.sync()
+
+
+def test_a_standby_that_follows_what_it_cannot_read_says_so_when_it_takes_over() -> None:
+    ledger = MemoryLedger()
+    used(ledger, Home(), 3)
+    standby = Home().node(ledger)
+    standby.follow()
+    used(ledger, Home(), 3)
+    subject, message = ledger.streams[Stream.JOURNAL][6]
+    ledger.streams[Stream.JOURNAL][6] = subject, message[:-1] + bytes((message[-1] ^ 1,))
+    standby.follow()
+    with pytest.raises(StreamUnusable):
+        standby.load()
