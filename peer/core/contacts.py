@@ -271,9 +271,11 @@ class Contacts:
         return row
 
     def forget_versions(self) -> None:
-        """Count every row from now on as newer than those that we hold."""
+        """Count every row from now on as newer than those that we hold, and forget the sender
+        indices in these: those that our registry gives from now on may be others'."""
         for contact in self:
-            contact.row = msgspec.structs.replace(contact.row, version=0)
+            contact.row = msgspec.structs.replace(contact.row, version=0, sender_index=0)
+        self._by_sender_index.clear()
         self.blocked = {
             key: msgspec.structs.replace(row, version=0) for key, row in self.blocked.items()
         }
@@ -294,12 +296,6 @@ class Contacts:
         contact = self._by_identity.get(identity)
         if contact is not None:
             self._by_name.setdefault(key, contact)
-
-    def forget_sender_indices(self) -> None:
-        """Forget all sender indices: those that our registry gives from now on may be others'."""
-        for contact in self._by_sender_index.values():
-            contact.row = msgspec.structs.replace(contact.row, sender_index=0)
-        self._by_sender_index.clear()
 
     def changed(self) -> None:
         """Note that a user may see something else of somebody."""

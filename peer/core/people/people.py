@@ -281,7 +281,6 @@ class Roster:
             case RegistryChange.GRANTED:
                 self.table.fetch_anew(now=now)
             case RegistryChange.GRANTED_ANEW:
-                self.contacts.forget_sender_indices()
                 self.table.fetch_whole(now=now)
             case RegistryChange.LINK_LOST:
                 self.table.link_lost()
@@ -322,6 +321,7 @@ def _authors(notice: Authored) -> Iterator[bytes]:
 
 
 def _capped(row: Row, version: int) -> Row:
-    """Return the row with version 0 if it is newer than the table: the registry was restored from a
-    backup since, and any row that it sends now is newer than this one."""
-    return row if row.version <= version else msgspec.structs.replace(row, version=0)
+    """Return the row with version 0, so that any that comes is newer, and without a sender index,
+    if it is another registry's (version 0), or newer than the table: ours was restored since."""
+    is_ours = 0 < row.version <= version
+    return row if is_ours else msgspec.structs.replace(row, version=0, sender_index=0)

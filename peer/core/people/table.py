@@ -72,7 +72,7 @@ class Table:
     def begin_anew(self) -> None:
         """Start again at version 0: the registry was restored from a backup, and its versions have
         gone back."""
-        self.version = 0
+        self.version, self._whole_upto = 0, None
         self.contacts.forget_versions()
         self._out.records.append(RowsSaved(rows=(), version=0, at=self.saved_at))
 

@@ -216,6 +216,7 @@ class RegistryLink:
             self.state, self._deadline = LinkState.UP, None
             self._measured(now - self._spoke_at)
             self._keys_are_new(now)
+            self._heard(now)
             return b""
         if self._session is None:
             raise SealError("a frame before our first one")

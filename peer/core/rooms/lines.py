@@ -137,8 +137,8 @@ class GroupReceiver:
                 self.line_relayed(position, frame, now=now)
 
     def link_lost(self) -> None:
-        """Drop the held frames: sender indexes change with the next link, so a frame could be taken
-        for somebody else's. The log has the line, or its sender sends it again."""
+        """Drop the held frames: a registry restored meanwhile may give an index of theirs to
+        somebody else. The log has the line, or its sender sends it again."""
         self._held_frames.clear()
 
     def line_straight(self, contact: Contact, line: DirectGroupLine) -> None:

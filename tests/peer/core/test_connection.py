@@ -7,7 +7,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.peer.core.records import StoredGroup
+from chatapp.peer.core.records import RegistryPinned, StoredGroup
 from chatapp.peer.core.registry.link import ASKED_AFTER, SPOKEN_WITHIN
 from chatapp.peer.core.registry.registration import SEEKING_SPAN
 from chatapp.peer.core.rooms.lines import SAID_AGAIN_AFTER
@@ -30,7 +30,7 @@ from chatapp.wire.messages.rooms import (
 )
 from chatapp.wire.messages.table import RUN_BITS, FetchTable, TablePage
 from chatapp.wire.sealing import GroupKey, seal_letter
-from tests.peer.core.cast import POLICY, Someone, raw
+from tests.peer.core.cast import POLICY, Porter, Someone, raw
 from tests.peer.core.core_driver import KEY, SENDER_INDEX, CoreDriver
 from tests.support.screen import is_now
 
@@ -465,6 +465,29 @@ def test_a_row_that_the_registry_does_not_send_again_keeps_no_sender_index(
     assert texts(node) == []
     node.told(TablePage(run, run + 1, more=False, rows=raw(CAROL.row(run + 1, sender_index=7))))
     (line,) = (event for event in node.saw() if isinstance(event, events.Said))
+    assert (line.sender, line.text) == ("carol", "hi")
+
+
+@pytest.mark.parametrize("porter", ["another", "restored"])
+def test_sender_indices_on_the_disk_are_not_those_of_another_registry_or_a_restored_one(
+    node: CoreDriver, porter: str
+) -> None:
+    """It does not know bob, and gives his index to carol, whose row comes later than her line
+    (clause 3.2)."""
+    is_another = porter == "another"
+    other = Porter(porter) if is_another else node.porter
+    node.disk.apply([RegistryPinned(other.id)])
+    again = CoreDriver(disk=node.disk, porter=other, life=2)
+    again.start()
+    version = 200 if is_another else 50
+    again.register(version=version)
+    again.attach(CAROL.row(40), version=version)
+    again.saw()
+    again.frames(pack_relayed(1, said(5, "hi")))
+    assert texts(again) == []
+    carol = CAROL.row(version + 1, sender_index=7)
+    again.told(TablePage(version, version + 1, more=False, rows=raw(carol)))
+    (line,) = (event for event in again.saw() if isinstance(event, events.Said))
     assert (line.sender, line.text) == ("carol", "hi")
 
 

@@ -178,7 +178,7 @@ def test_no_sender_index_outlives_the_links_of_its_registry(bob: Someone) -> Non
     (clause 8.1)."""
     home = Home(bob)
     home.contacts.take_row(bob.row(3, sender_index=7))
-    home.contacts.forget_sender_indices()
+    home.contacts.forget_versions()
     assert home.contacts.by_sender_index(7) is None
     home.contacts.take_row(bob.row(4, sender_index=7))
     again = home.contacts.by_sender_index(7)

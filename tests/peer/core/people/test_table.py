@@ -161,6 +161,16 @@ def test_a_lost_link_answers_nothing_any_more() -> None:
     assert (copy.table.asked, copy.table.answered) == (1, 0)
 
 
+def test_a_restored_registry_is_asked_from_the_start_while_all_rows_are_fetched() -> None:
+    copy = Copy(version=100)
+    copy.table.fetch_whole(now=0.0)
+    copy.page(0, 40, BOB.row(40), more=True)
+    copy.table.link_lost()
+    copy.table.begin_anew()
+    copy.table.fetch(now=1.0)
+    assert copy.asked() == [0, 40, 0]
+
+
 def test_a_page_with_a_broken_row_is_refused() -> None:
     copy = Copy()
     copy.table.fetch(now=0.0)

@@ -322,6 +322,16 @@ class TestALinkThatStandsStill:
             wire.end.progressed(int(100 * (wire.now - began)), now=wire.now)
             assert wire.now < began + 3 * LINK_STALL_TIMEOUT
 
+    def test_an_answer_that_comes_in_parts_is_over_when_it_is_whole(self) -> None:
+        """Else only the link would say whether the registry is there, which says nothing more."""
+        wire = Wire()
+        wire.open()
+        assert wire.end.wants_connection()
+        wire.connect()
+        wire.end.progressed(10, now=wire.now)
+        assert wire.end.opened(wire.answer, now=wire.now) == b""
+        assert (wire.end.is_within_frame, wire.end.heard_at) == (False, wire.now)
+
     @pytest.mark.parametrize("frame", ["ours", "relayed"])
     def test_any_frame_shows_that_it_does_not(self, wire: Wire, frame: str) -> None:
         wire.now += 5.0
