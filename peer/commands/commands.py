@@ -234,7 +234,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/send_file", "/file"),
         shape=NAME_AND_PATH,
-        summary="offer a file to one person or a room; it stays here until they fetch it",
+        summary="offer a file to one person or to a room",
         example="bob report.pdf",
         read=offer_file,
     ),
@@ -266,7 +266,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/files",),
         shape=NOTHING,
-        summary="list the files that you offer and get, and how far they are",
+        summary="list the files that you offer and get, and their progress",
         read=always(ListFiles()),
     ),
     Command(
@@ -435,7 +435,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/mute",),
         shape=MAYBE_CONVERSATION_AND_SPAN,
-        summary="have a talk or room not ring, but for @ and your name",
+        summary="have a talk or room ring only for @ and your name",
         example="lab 2h",
         read=mute,
     ),

@@ -10,6 +10,7 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from tests.support.machine import POLICY
 from tests.support.people import Person
+from tests.support.registry import SimulatedRegistry
 from tests.support.world import World
 
 AT_ONCE = 0.4
@@ -29,6 +30,7 @@ def restart(world: World, *, meanwhile: Callable[[], None] = lambda: None) -> tu
     """Kill and start the registry: alice registers again, and bob cannot reach it."""
     alice, bob = world.people
     world.machine.crash()
+    assert isinstance(world.registry, SimulatedRegistry)
     world.registry.forget_table()
     meanwhile()
     world.network.cut(bob.address.host, world.machine.address.host)
