@@ -165,6 +165,7 @@ class PartFile:
         self._size: Final = offer.size
         self._seal: Final = ChunkSeal(offer.key)
         self._unsynced = 0
+        self._is_left = False
         target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         self.path: Final = part_path(target, file)
         self._require_space(offer.size - self._length())
@@ -223,6 +224,8 @@ class PartFile:
         """Give the whole file its name, or the next one that is free, and return it."""
         os.ftruncate(self._file, self._size)
         os.fsync(self._file)
+        if self._is_left:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR), str(self.path))
         for path in _free_names(self._target):
             try:
                 os.link(self.path, path, follow_symlinks=False)
@@ -238,6 +241,10 @@ class PartFile:
                 self.path.unlink()
             return path
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._target))
+
+    def leave(self) -> None:
+        """Have `finish` give it no name any more."""
+        self._is_left = True
 
     def close(self) -> None:
         """Close it; what is here stays."""

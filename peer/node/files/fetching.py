@@ -122,12 +122,22 @@ class Fetching:
             part = await worker.run(lambda: PartFile(self._target, fetch.offer, fetch.file))
             try:
                 await self._fetch_all(part)
-                path = await worker.run(part.finish)
+                path = await self._finish(part)
             finally:
                 part.close()
         except OSError as error:
             raise disk_failed(error) from None
         self.file.path = str(path)
+
+    async def _finish(self, part: PartFile) -> Path:
+        """Give the file its name. Who stops this waits until the thread does nothing more."""
+        finishing = asyncio.ensure_future(self._port.worker.run(part.finish))
+        try:
+            return await asyncio.shield(finishing)
+        except asyncio.CancelledError:
+            part.leave()
+            await asyncio.gather(finishing, return_exceptions=True)
+            raise
 
     async def _fetch_all(self, part: PartFile) -> None:
         """Fetch what is missing, however often it takes a new link."""
