@@ -140,10 +140,12 @@ class Files:
                 raise FileRefused(FileRefusal.IS_OVER, file.name)
             offer = decode_file_offer(line.related.raw)
             file.key, file.pages = offer.key, offer.pages
+        if not self._book.move(file, FileState.WAITING):
+            raise FileRefused(FileRefusal.IS_OVER, file.name)
         file.path = "" if target.parent == self._downloads else str(target)
-        self._book.move(file, FileState.WAITING)
         await self._stored()
-        self._fetch(file)
+        if file.state is FileState.WAITING and file.id not in self._fetches:
+            self._fetch(file)  # the user has not stopped it meanwhile
         return self._book.transfer(file)
 
     async def pause(self, request: requests.PauseFile) -> FileTransfer:
@@ -227,7 +229,7 @@ class Files:
             return
         if isinstance(event, events.Retracted):
             self.withdraw(file.id)
-        elif file.is_ours:
+        elif file.is_ours and file.conversation.is_person:  # one in a room speaks for no other
             self._book.move(file, FileState.DONE if event.has_it else FileState.REFUSED)
         self.tell()
 

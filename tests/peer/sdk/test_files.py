@@ -1,5 +1,6 @@
 """A file from one person to another, over a network and machines that fail."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pytest
 
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileTrouble
+from chatapp.peer.api import requests
 from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.core.files.fetching import WRONG_MAX
+from chatapp.peer.core.records import Related, RelationKind
 from chatapp.testing import Town
 from chatapp.wire.limits import CHUNK_SIZE
 from tests.support.nodes import node_of
@@ -105,6 +108,57 @@ async def test_all_in_a_room_get_it_from_who_offers_it(plan: Path) -> None:
         assert (await ours.now()).state is FileState.OFFERED
         await alice.send_file(room("den"), plan)
         assert [one.conversation for one in await alice.files()] == [room("lab")]
+
+
+async def test_one_in_a_room_ends_it_for_nobody_else(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob, carol = [
+            await town.peer(name, rooms="lab") for name in ("alice", "bob", "carol")
+        ]
+        ours = await alice.send_file(room("lab"), plan)
+        line, node = await offered(town, bob), node_of(bob)
+        kept = await node.storage.read(lambda lines: lines.by_id(line.id), by_index=False)
+        assert kept is not None
+        no = Related(RelationKind.WANTS_NO_FILE, kept.stream, is_ours=False, number=kept.number)
+        await node.say(room("lab"), "", no, asked=requests.Send(conversation=room("lab"), text=""))
+        await town.event(alice, events.FileAnswered)
+        await town.wait(10.0)
+        assert (await ours.now()).state is FileState.OFFERED
+        assert is_plan(await (await carol.accept_file(await offered(town, carol))).settled())
+
+
+async def test_who_accepts_twice_gets_it_once(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        both = await asyncio.gather(
+            bob.accept_file(line), bob.accept_file(line), return_exceptions=True
+        )
+        assert [type(one) for one in both if isinstance(one, Exception)] == [FileRefused]
+        assert is_plan(await settled(town, bob))
+        await town.wait(100.0)
+        assert left_of(bob) == [".pdf"]
+
+
+async def test_what_is_refused_while_it_is_accepted_is_not_fetched(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        line, files = await offered(town, bob), node_of(bob).files
+        stored = files._stored
+
+        async def refused_first() -> None:
+            monkeypatch.setattr(files, "_stored", stored)
+            await bob.refuse_file(line)
+
+        monkeypatch.setattr(files, "_stored", refused_first)
+        await bob.accept_file(line)
+        await town.wait(100.0)
+        assert [file.state for file in await bob.files()] == [FileState.REFUSED]
+        assert left_of(bob) == []
 
 
 async def test_loss_and_delay_do_not_change_it(plan: Path) -> None:
