@@ -525,10 +525,13 @@ FILE_MAX: Final = FILE_PAGES_MAX * PAGE_CHUNKS * CHUNK_SIZE
 """Bytes of one file: 1 TiB."""
 
 FILE_LINKS_MAX: Final = 16
-"""Connections on which others fetch our files at a time: a stranger opens no more."""
+"""Connections on which others fetch our files at a time."""
 
 FILE_STRANGERS_EACH: Final = 4
 """Connections of one host that have not shown who they are: a stranger does not take them all."""
+
+FILE_LINKS_EACH: Final = 4
+"""Connections of one person, who fetches that many files at a time: nobody keeps the others out."""
 
 FILE_LINK_OPENS_WITHIN: Final = 5.0
 """Seconds until somebody who connects must have shown who they are."""

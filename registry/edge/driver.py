@@ -105,6 +105,7 @@ class EdgeDriver:
         self._timed = timed or core
         self._take_rest = take_rest
         self._endpoint: Endpoint | None = None
+        self._has_stopped = False
         self._numbers: dict[TcpLink, int] = {}
         self._links: dict[int, TcpLink] = {}
         self._next_number = 1
@@ -142,7 +143,7 @@ class EdgeDriver:
                 answer.set_result(AdminRefused(refusal=AdminRefusal.NO_ENGINE))
         if self._timer is not None:
             self._timer.cancel()
-        self._endpoint = None
+        self._endpoint, self._has_stopped = None, True
         await self._end_links(reason)
 
     async def _end_links(self, reason: str) -> None:
@@ -159,7 +160,9 @@ class EdgeDriver:
     # --- in
 
     def receive(self, batch: list[tuple[bytes, Address]]) -> None:
-        """Hand datagrams to the core."""
+        """Hand datagrams to the core, unless we have stopped: what they say could not be stored."""
+        if self._has_stopped:
+            return
         self._datagrams_in += len(batch)
         for data, sender in batch:
             self._bytes_in += len(data)

@@ -244,6 +244,10 @@ async def test_the_end_of_a_talk_can_be_undone_and_earlier_sessions_are_shown_by
 async def test_a_visitor_is_passed_on_by_lists_that_escape_and_a_click_elsewhere_close(
     machine: OperatorsMachine, browser: Browser
 ) -> None:
+    context = await browser.new_context(viewport={"width": 800, "height": 1_000})
+    page, troubles = await page_of(context)
+    await page.goto(machine.address)
+    await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible()
     machine.registry.signal(signal.SIGTERM)
     await machine.registry.ends()
     file = machine.stage.folder / "chatapp.toml"
@@ -253,9 +257,7 @@ async def test_a_visitor_is_passed_on_by_lists_that_escape_and_a_click_elsewhere
     eva = await machine.stage.peer("eva")
     await eva.type(".on")
     await eva.sees(ON_DUTY)
-    context = await browser.new_context(viewport={"width": 800, "height": 1_000})
-    page, troubles = await page_of(context)
-    await page.goto(machine.address)
+    await expect(page.get_by_text("1 operator on duty")).to_be_visible()  # it is back
     await page.get_by_role("button", name="Go on duty", exact=True).click()
     asha = await machine.stage.registrant("Asha")
     await asha.sees(CONNECTED)

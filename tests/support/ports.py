@@ -18,9 +18,9 @@ LAST: Final = 32_000
 """Below the ports that the system hands out by itself; `examples.theatre` has those below
 20,000."""
 
-BLOCK: Final = 100
+BLOCK: Final = 400
 """Ports of one process. They come round again when all have had their turn, long after their last
-test."""
+test: one on which connections have ended is not free for another minute."""
 
 
 def free_port() -> int:

@@ -22,6 +22,7 @@ from chatapp.wire.limits import (
     FILE_ASKED_MAX,
     FILE_LINK_IDLE_MAX,
     FILE_LINK_OPENS_WITHIN,
+    FILE_LINKS_EACH,
     FILE_LINKS_MAX,
     FILE_STRANGERS_EACH,
 )
@@ -108,6 +109,10 @@ class Serving:
         self._links[link] = None
         return True
 
+    def has_room_for(self, identity: bytes) -> bool:
+        """Whether this person may have one link more."""
+        return sum(link.identity == identity for link in self._links) < FILE_LINKS_EACH
+
     def forget(self, link: "ServedLink") -> None:
         """Note that a link is over."""
         self._links.pop(link, None)
@@ -129,6 +134,8 @@ class ServedLink:
         self._file: KnownFile | None = None
         self._shared: SharedFile | None = None
         self.host = ""
+        self.identity = b""
+        """Who the other side is, once they have shown it."""
 
     @property
     def is_known(self) -> bool:
@@ -174,8 +181,11 @@ class ServedLink:
     def _receive(self, link: TcpLink, received: bytes) -> None:
         node = self._serving.node
         if self._end is None:
-            _, answer, session = node.core.direct.take_link(received, link.remote, now=node.now())
-            self._end = ServingEnd(session)
+            who, answer, session = node.core.direct.take_link(received, link.remote, now=node.now())
+            if not self._serving.has_room_for(who.identity):
+                link.cut("too many links of one person")
+                return
+            self._end, self.identity = ServingEnd(session), who.identity
             link.write([frame(answer)])
         else:
             request = self._end.receive(received)

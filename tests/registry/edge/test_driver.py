@@ -241,6 +241,15 @@ async def test_admin_requests_that_wait_are_refused_at_the_end(rig: DriverUnderT
         assert await asking == AdminRefused(refusal=AdminRefusal.NO_ENGINE)
 
 
+async def test_datagrams_after_the_end_are_dropped(rig: DriverUnderTest) -> None:
+    """The store is closed meanwhile, and the port a moment later."""
+    for link in rig.links:
+        rig.driver.link_closed(cast("TcpLink", link), "gone")
+    await rig.driver.stop("the registry stops")
+    rig.driver.receive([(b"ping", Address("10.0.0.1", 40_000))])
+    assert rig.driver.figures()["datagrams_in"] == 0
+
+
 class RecordingEndpoint:
     """An endpoint that records what is sent: datagrams to one address, and the size of each slice
     of a broadcast."""

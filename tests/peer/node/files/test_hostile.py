@@ -18,6 +18,7 @@ from chatapp.wire.limits import (
     FILE_ASKED_MAX,
     FILE_LINK_IDLE_MAX,
     FILE_LINK_OPENS_WITHIN,
+    FILE_LINKS_EACH,
     FILE_STRANGERS_EACH,
     LINK_FIRST_FRAME_MAX,
 )
@@ -143,6 +144,17 @@ async def test_who_proves_nothing_is_cut_at_once(tmp_path: Path, said: bytes) ->
         await town.wait(1.0)
         assert raw.is_over and raw.frames == []
         assert await is_served(here)
+
+
+async def test_one_person_takes_not_all_links(tmp_path: Path) -> None:
+    async with Town() as town:
+        here = await scene(town, tmp_path)
+        links = [await here.opened() for _ in range(FILE_LINKS_EACH)]
+        first, _ = here.opening()
+        one_more = await here.connect(first)
+        await town.wait(1.0)
+        assert one_more.is_over and one_more.frames == []
+        assert not any(raw.is_over for raw, _ in links)
 
 
 async def test_a_stranger_with_many_links_keeps_nobody_out(tmp_path: Path) -> None:
