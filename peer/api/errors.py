@@ -104,6 +104,7 @@ class FileRefusal(Explained):
     EXISTS = "exists", "there is a file of that name"
     NO_FOLDER = "no_folder", "the folder cannot be written to"
     NOT_KEPT = "not_kept", "our own disk takes no note of it"
+    NO_PORT = "no_port", "others cannot connect to us to fetch it"
 
 
 class FileRefused(ChatAppError):

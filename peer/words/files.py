@@ -42,6 +42,7 @@ _REFUSALS: Final = {
     FileRefusal.EXISTS: "exists already",
     FileRefusal.NO_FOLDER: "is no folder that can be written to",
     FileRefusal.NOT_KEPT: "is not offered, as your disk takes no note of it",
+    FileRefusal.NO_PORT: "is not offered, as nobody could connect to fetch it",
 }
 
 

@@ -25,7 +25,7 @@ _BLOCK: Final = 4_096
 
 
 def fill(disk: Path) -> Path:
-    """Write to a disk until it takes nothing more, and return the file."""
+    """Fill a disk, and return the file that fills it."""
     path = disk / "fill"
     with path.open("wb", buffering=0) as file:
         try:

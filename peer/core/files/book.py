@@ -120,6 +120,7 @@ class FileBook:
     def offer(self, file: KnownFile, id_: int) -> None:
         """Note that we offer this file by the line with this id; 0: it was refused."""
         self._unsaid.pop(file.key, None)
+        self.is_to_store = True
         if not id_:
             del self._by_file_id[file_id(file.key)]
             return

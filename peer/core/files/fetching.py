@@ -29,7 +29,9 @@ class Fetch:
         self._page_asked: int | None = None
         self._here: Final = bytearray(chunk_count(offer.size))
         self._count_here = 0
-        self._asked: dict[int, None] = {}
+        self._asked: set[int] = set()
+        self._coming: Final[set[int]] = set()
+        """Chunks that have come, and are being checked and written."""
         self._next = 0
         """All chunks before this one are here or asked for."""
         self.wrong = 0
@@ -48,27 +50,31 @@ class Fetch:
     def link_changed(self) -> None:
         """Forget what was asked for: there is another link, or none."""
         self._asked.clear()
+        self._coming.clear()
         self._page_asked, self._next = None, 0
 
     def take_requests(self) -> list[FileRequest]:
         """Return what is to be asked for now."""
         requests: list[FileRequest] = []
-        while len(self._asked) < WINDOW and (chunk := self._next_missing()) is not None:
+        while (
+            len(self._asked) + len(self._coming) < WINDOW
+            and (chunk := self._next_missing()) is not None
+        ):
             page = chunk // PAGE_CHUNKS
             if page not in self._checked:
                 if page not in self._hashes and self._page_asked is None:
                     self._page_asked = page
                     requests.append(AskPage(self.file, page))
                 break
-            self._asked[chunk] = None
+            self._asked.add(chunk)
             self._next = chunk + 1
             requests.append(AskChunk(self.file, chunk))
         return requests
 
     def _next_missing(self) -> int | None:
-        """Return the first chunk that is neither here nor asked for."""
+        """Return the first chunk that is neither here nor on its way."""
         while (chunk := self._here.find(0, self._next)) >= 0:
-            if chunk not in self._asked:
+            if chunk not in self._asked and chunk not in self._coming:
                 return chunk
             self._next = chunk + 1
         return None
@@ -101,19 +107,21 @@ class Fetch:
 
     def chunk_came(self, chunk: int) -> bytes:
         """Return the hash that a chunk must have which came. Raises DecodeError for one that was not
-        asked for."""
+        asked for, or comes a second time."""
         if chunk not in self._asked:
             raise DecodeError("chunk", "not asked for")
+        self._asked.discard(chunk)
+        self._coming.add(chunk)
         return self.digest(chunk)
 
     def chunk_kept(self, chunk: int) -> None:
         """Note that a chunk is here."""
-        self._asked.pop(chunk, None)
+        self._coming.discard(chunk)
         self._keep(chunk)
 
     def chunk_wrong(self, chunk: int) -> None:
         """Note that a chunk was not the one that was offered: it is asked for again."""
-        self._asked.pop(chunk, None)
+        self._coming.discard(chunk)
         self._next = min(self._next, chunk)
         self.wrong += 1
 

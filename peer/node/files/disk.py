@@ -151,7 +151,7 @@ def target_of(wanted: str, downloads: Path, name: str) -> Path:
         return path / name
     if path.exists():
         raise FileRefused(FileRefusal.EXISTS, wanted)
-    if not path.parent.is_dir():
+    if path.parent != downloads and not path.parent.is_dir():  # that one is made
         raise FileRefused(FileRefusal.NO_FOLDER, str(path.parent))
     return path
 

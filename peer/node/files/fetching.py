@@ -18,7 +18,7 @@ from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect
 from chatapp.wire.codec import CHUNK_OVERHEAD, frame
 from chatapp.wire.errors import ChatAppError, SealError, WireError
-from chatapp.wire.limits import CHUNK_SIZE
+from chatapp.wire.limits import CHUNK_SIZE, LINK_RATE_LEAST
 from chatapp.wire.messages.direct import FileOffer
 from chatapp.wire.messages.files import FileNotice, NotServed, PageGiven, Unserved
 
@@ -119,7 +119,9 @@ class Fetching:
         """Fetch it. Raises Stopped."""
         worker, fetch = self._port.worker, self._fetch
         try:
-            part = await worker.run(lambda: PartFile(self._target, fetch.offer, fetch.file))
+            part = await self._opened(
+                worker.run(lambda: PartFile(self._target, fetch.offer, fetch.file))
+            )
             try:
                 await self._fetch_all(part)
                 path = await self._finish(part)
@@ -128,6 +130,17 @@ class Fetching:
         except OSError as error:
             raise disk_failed(error) from None
         self.file.path = str(path)
+
+    async def _opened(self, work: Coroutine[None, None, PartFile]) -> PartFile:
+        """Return the open file. Who stops this waits until the thread has opened it, and closes it."""
+        opening = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            for part in await asyncio.gather(opening, return_exceptions=True):
+                if isinstance(part, PartFile):
+                    part.close()
+            raise
 
     async def _finish(self, part: PartFile) -> Path:
         """Give the file its name. Who stops this waits until the thread does nothing more."""
@@ -229,6 +242,8 @@ class FetchLink:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._work: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._whole_at = 0.0
+        """When the last whole frame came."""
 
     def new_end(self) -> TcpLink:
         """Return our end of the connection that is being made."""
@@ -252,7 +267,7 @@ class FetchLink:
     # --- what the link reports
 
     def link_opened(self, link: TcpLink) -> None:
-        self._link = link
+        self._link, self._whole_at = link, self._loop.time()
         link.write([frame(self._first)])
         self._await_more()
 
@@ -267,8 +282,11 @@ class FetchLink:
         except Stopped as stopped:
             self._stop(stopped)
 
-    def link_progressed(self, *_: object) -> None:
-        self._await_more()
+    def link_progressed(self, _: TcpLink, begun: int) -> None:
+        """Wait on while a long frame comes at the least rate: who sends a byte now and then holds
+        nobody up."""
+        if begun >= (self._loop.time() - self._whole_at - SILENT_FOR) * LINK_RATE_LEAST:
+            self._await_more()
 
     def link_closed(self, _: TcpLink, reason: str) -> None:
         _log.debug("a link for a file has ended: %s", reason)
@@ -286,6 +304,7 @@ class FetchLink:
             self._begin(self._keep(what, self._fetch.chunk_came(what.place)))
         else:
             self._notice_came(what)
+        self._whole_at = self._loop.time()
         self._await_more()
         self._ask()
 

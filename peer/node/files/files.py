@@ -1,6 +1,7 @@
 """The files of one open peer: what is asked of it about them, and what happens to them."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import secrets
@@ -22,7 +23,7 @@ from chatapp.peer.node.files.store import FileStore, encoded
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.codec import decode_file_offer, encode
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import PortInUse, quoted
 from chatapp.wire.files import file_id
 from chatapp.wire.folders import platform_downloads, whole_path
 from chatapp.wire.names import is_same_name
@@ -66,7 +67,8 @@ class Files:
         for file in self._book:
             if file.is_ours and self._book.of_ours(file_id(file.key)) is not None:
                 self._book.move(file, FileState.OFFERED)
-                self._serving.open(self._machine, self._node.driver.port)
+                with contextlib.suppress(FileRefused):  # the log says it
+                    self._serve()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
                 self._fetch(file)
@@ -106,7 +108,7 @@ class Files:
                 FileRefusal.NOT_KEPT, str(path), error.strerror or str(error)
             ) from None
         self._node.check_open()
-        self._serving.open(self._machine, self._node.driver.port)
+        self._serve(str(path))
         file = KnownFile(
             conversation=to,
             sender=self._node.name,
@@ -121,11 +123,22 @@ class Files:
         self._book.hold(file)
         await self._stored()
         related = Related(RelationKind.OFFER, raw=encode(ready.offer))
-        receipt = await self._node.say(to, ready.name, related, asked=request)
-        file.conversation = receipt.conversation
-        self._book.offer(file, receipt.id)
-        self.tell()
+        line = 0
+        try:
+            receipt = await self._node.say(to, ready.name, related, asked=request)
+            file.conversation, line = receipt.conversation, receipt.id
+        finally:
+            self._book.offer(file, line)
+            self.tell()
         return receipt
+
+    def _serve(self, path: str = "") -> None:
+        """Let others connect. Raises FileRefused."""
+        try:
+            self._serving.open(self._machine, self._node.driver.port)
+        except (PortInUse, OSError) as error:
+            _log.warning("nobody can fetch files from here: %s", error)
+            raise FileRefused(FileRefusal.NO_PORT, path, str(error)) from None
 
     async def accept(self, request: requests.AcceptFile) -> FileTransfer:
         """Fetch a file. Raises as the request."""
@@ -142,7 +155,7 @@ class Files:
             file.key, file.pages = offer.key, offer.pages
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
-        file.path = "" if target.parent == self._downloads else str(target)
+        file.path = "" if target == self._downloads / file.name else str(target)
         await self._stored()
         if file.state is FileState.WAITING and file.id not in self._fetches:
             self._fetch(file)  # the user has not stopped it meanwhile
@@ -160,12 +173,9 @@ class Files:
     async def refuse(self, request: requests.RefuseFile) -> FileTransfer:
         """Refuse a file. Raises as the request."""
         file = self._offered(request.id)
-        part = self._part_of(file) if file.key else None
         if not self._book.move(file, FileState.REFUSED):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
-        await self._stop(file)
-        if part is not None:
-            await self._worker.run(lambda: part.unlink(missing_ok=True))
+        await self._drop(file)
         await self._answer(file, RelationKind.WANTS_NO_FILE)
         await self._stored()
         return self._book.transfer(file)
@@ -175,6 +185,13 @@ class Files:
         if (fetch := self._fetches.pop(file.id, None)) is not None:
             fetch[1].cancel()
             await asyncio.wait([fetch[1]])
+
+    async def _drop(self, file: KnownFile) -> None:
+        """Fetch a file no further, and remove what of it is here."""
+        await self._stop(file)
+        if file.key:
+            part = self._part_of(file)
+            await self._worker.run(lambda: part.unlink(missing_ok=True))
 
     def _offered(self, id_: int) -> KnownFile:
         file = self._book.find(id_)
@@ -238,8 +255,8 @@ class Files:
         file = self._book.find(id_)
         if file is None or not self._book.move(file, FileState.WITHDRAWN):
             return
-        if (fetch := self._fetches.pop(id_, None)) is not None:
-            fetch[1].cancel()
+        if not file.is_ours:
+            _ = self._begin(self._drop(file))
         self.tell()
 
     # --- inside
@@ -258,8 +275,10 @@ class Files:
         else:
             self._book.move(file, FileState.DONE)
             await self._answer(file, RelationKind.HAS_FILE)
-        self._fetches.pop(file.id, None)
-        self.tell()
+        finally:
+            if self._fetches.get(file.id, (None,))[0] is fetching:
+                del self._fetches[file.id]
+            self.tell()
 
     async def _answer(self, file: KnownFile, kind: RelationKind) -> None:
         """Tell the one who offers a file to us alone what has become of it."""

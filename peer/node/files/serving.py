@@ -16,7 +16,7 @@ from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Listener, Machine
 from chatapp.wire.codec import CHUNK_OVERHEAD, frame
-from chatapp.wire.errors import DecodeError, PortInUse, WireError
+from chatapp.wire.errors import DecodeError, WireError
 from chatapp.wire.limits import (
     CHUNK_SIZE,
     FILE_ASKED_MAX,
@@ -71,20 +71,12 @@ class Serving:
         self._listener: Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._links: dict[ServedLink, None] = {}
-        self.trouble: OSError | PortInUse | None = None
-        """Why nobody can connect."""
 
     def open(self, machine: Machine, port: int) -> None:
-        """Accept links from now on, if the machine lets us."""
+        """Accept links from now on. Raises PortInUse, OSError."""
         if self._listener is not None:
             return
-        try:
-            self._listener = machine.listen(port)
-        except (PortInUse, OSError) as error:
-            self.trouble = error
-            _log.warning("nobody can fetch files from here: %s", error)
-            return
-        self.trouble = None
+        self._listener = machine.listen(port)
         serve = self._listener.serve(self._new_link)
         self._opening = asyncio.get_running_loop().create_task(serve)
 

@@ -9,10 +9,12 @@ import pytest
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
-from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.errors import FileRefusal, FileRefused, NotOpen
 from chatapp.peer.core.files.fetching import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.testing import Town
+from chatapp.wire.aio.machine import Listener
+from chatapp.wire.errors import PortInUse
 from chatapp.wire.limits import CHUNK_SIZE
 from tests.support.nodes import node_of
 
@@ -263,6 +265,21 @@ async def test_what_was_taken_back_is_not_given_any_more(plan: Path) -> None:
         assert (await ours.settled()).state is FileState.WITHDRAWN
 
 
+async def test_what_is_taken_back_under_way_leaves_nothing(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        ours = await alice.send_file("bob", plan)
+        await bob.accept_file(await offered(town, bob))
+        await under_way(town, bob)
+        assert left_of(bob) == [".part"]
+        assert ours.receipt is not None
+        await alice.retract(ours.receipt)
+        assert (await settled(town, bob)).state is FileState.WITHDRAWN
+        await town.wait(1.0)
+        assert left_of(bob) == []
+
+
 async def test_a_file_that_changes_meanwhile_is_not_mixed(plan: Path) -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
@@ -319,6 +336,22 @@ async def test_the_user_says_what_to_call_it(plan: Path, tmp_path: Path) -> None
         assert (tmp_path / "mine.pdf").read_bytes() == CONTENT
 
 
+async def test_a_name_that_was_chosen_among_the_downloads_stays(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        mine = bob.folder.parents[1] / "Downloads" / "mine.pdf"
+        await bob.accept_file(line, mine)
+        await under_way(town, bob)
+        await bob.pause_file(line)
+        await town.restart(bob)
+        await bob.accept_file(line)
+        assert (await settled(town, bob)).path == str(mine)
+        assert left_of(bob) == [".pdf"]
+
+
 async def test_what_cannot_be_offered_says_why(tmp_path: Path, plan: Path) -> None:
     async with Town() as town:
         alice = await town.peer("alice")
@@ -333,6 +366,45 @@ async def test_what_cannot_be_offered_says_why(tmp_path: Path, plan: Path) -> No
         refused_at_once = await alice.send_file("nobody", plan)
         assert refused_at_once.id == 0
         assert await alice.files() == ()
+
+
+async def test_nothing_is_offered_that_nobody_could_fetch(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Town() as town:
+        alice = await town.peer("alice")
+        await town.peer("bob")
+        node = node_of(alice)
+
+        def taken(port: int) -> Listener:
+            raise PortInUse(port)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(node.files, "_machine", node.files._machine._replace(listen=taken))
+            with pytest.raises(FileRefused) as refused:
+                await alice.send_file("bob", plan)
+        assert refused.value.reason is FileRefusal.NO_PORT
+        assert str(node.driver.port) in str(refused.value)
+        assert await alice.files() == ()
+        await alice.send_file("bob", plan)
+
+
+async def test_an_offer_that_is_not_said_is_not_kept(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Town() as town:
+        alice = await town.peer("alice")
+        node = node_of(alice)
+
+        async def fails(*_: object, **__: object) -> None:
+            raise NotOpen
+
+        with monkeypatch.context() as patch:
+            patch.setattr(node, "say", fails)
+            with pytest.raises(NotOpen):
+                await alice.send_file("bob", plan)
+        await town.wait(1.0)
+        assert node.files._store.load().stored() == []
 
 
 async def test_nobody_listens_while_nothing_is_offered(plan: Path) -> None:

@@ -95,3 +95,15 @@ def test_what_was_not_asked_for_is_refused() -> None:
     for chunk in (WINDOW, 20, 21, 1 << 40):
         with pytest.raises(DecodeError):
             fetch.chunk_came(chunk)
+
+
+def test_a_chunk_that_comes_twice_is_refused_and_a_wrong_one_asked_for_again() -> None:
+    fetch = fetch_of(SMALL)
+    fetch.take_requests()
+    give_page(fetch, 0)
+    fetch.take_requests()
+    fetch.chunk_came(0)
+    with pytest.raises(DecodeError):
+        fetch.chunk_came(0)
+    fetch.chunk_wrong(0)
+    assert AskChunk(fetch.file, 0) in fetch.take_requests()

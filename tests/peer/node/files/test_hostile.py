@@ -281,3 +281,23 @@ async def test_who_only_has_the_address_of_the_holder_gets_nothing_in(
         listener.make_link = true
         await town.wait(100.0)
         assert [one.state for one in await here.bob.files()] == [FileState.DONE]
+
+
+async def test_a_holder_who_sends_a_byte_now_and_then_is_left(tmp_path: Path) -> None:
+    """The place among the files that are fetched at a time is another file's then."""
+    async with Town() as town:
+        here = await scene(town, tmp_path)
+        listener, others = town._network._listeners[here.port], list[Raw]()
+
+        def somebody_else() -> TcpLink:
+            others.append(Raw((200).to_bytes(4, "big")))
+            return others[-1].make()
+
+        listener.make_link = somebody_else
+        await here.bob.accept_file(here.line)
+        await town.wait(1.0)
+        for _ in range(6):
+            await town.wait(SILENT_FOR / 2)
+            if not others[0].is_over:
+                others[0].send(b"\0")
+        assert others[0].is_over
