@@ -1,12 +1,13 @@
 """A person's own page in a real browser: alice in Chromium, bob at a terminal."""
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Route, ViewportSize, expect
 
 from chatapp.peer.faces.web.limits import WINDOWS_MAX
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
@@ -158,6 +159,42 @@ async def test_alice_in_a_browser_talks_to_bob_at_a_terminal(talk: Talk) -> None
     await bob.sees("[Channel_Message alice: good morning]")
 
     assert await page.title() != "owned"
+    assert talk.troubles == []
+
+
+async def test_who_types_faster_than_the_network_is_understood(talk: Talk) -> None:
+    page, bob = talk.page, talk.bob
+    await bob.type("send alice the probe is up")
+    await talk.opens("bob")
+    begun, held = asyncio.Event(), list[Route]()
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+        begun.set()
+
+    await talk.chooses("the probe is up")
+    await page.route("**/do/about", hold)
+    await page.get_by_role("button", name="Reply").click()
+    await talk.says("good")
+    await bob.sees('alice (to "the probe is up"): good')
+    await begun.wait()
+    await held[0].continue_()
+    await page.unroute("**/do/about")
+
+    # What was typed before another text is begun comes back after it, and when it is given up.
+    said = '(to "the probe is up") good'
+    for end in ("Cancel", "Send"):
+        await talk.chooses(said)
+        await page.get_by_label("Your message").fill("half a line")
+        await page.get_by_role("button", name="Edit").click()
+        await expect(page.get_by_label("Your message")).to_have_value("good")
+        await page.get_by_label("Your message").fill("better")
+        await page.get_by_role("button", name=end).click()
+        await expect(page.get_by_label("Your message")).to_have_value("half a line")
+    await bob.sees('[alice changed "good" to "better".]')
+    await talk.chooses('(to "the probe is up") better (edited)')
+    await page.get_by_role("button", name="Reply").click()
+    await expect(page.get_by_label("Your message")).to_have_value("half a line")
     assert talk.troubles == []
 
 

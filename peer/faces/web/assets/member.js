@@ -8,6 +8,8 @@ const text = find("text");
 const composer = find("composer");
 const fields = composer.elements;
 let since = Number(told.version);
+// What the user has just begun about a line, until the program says so too: `r12`, `e12`. Who types fast is quicker than its news.
+let begun = "";
 let isBack = false;
 let seen = "";
 
@@ -48,7 +50,8 @@ function news(piece) {
   for (const [id, html] of Object.entries(piece.parts)) put(id, html, true);
   place(piece.keys, piece.lines);
   document.title = piece.title;
-  fields.about.value = piece.about;
+  if (isOther || piece.about === begun) begun = "";
+  if (!begun) fields.about.value = piece.about;
   text.placeholder = piece.placeholder;
   if (piece.fill !== undefined) { text.value = piece.fill; text.setSelectionRange(text.value.length, text.value.length); }
   if (piece.draft && piece.draft[0] === text.value) text.value = piece.draft[1];
@@ -129,6 +132,7 @@ function say() {
   const isAsked = Boolean(document.querySelector("#asked [role=alert]"));
   if (!text.value.trim()) { if (fields.with.value.startsWith("room:") || isAsked) send("do/say", { text: "", with: fields.with.value }); return; }
   outbox.add(text.value, { with: fields.with.value, about: fields.about.value });
+  fields.about.value = begun = "";
   text.value = "";
   text.focus();
 }
@@ -154,12 +158,27 @@ async function send(action, values) {
   }
 }
 
+// A reply keeps what is typed; another text begins with the text that stands.
+function begin({ about, said }) {
+  fields.about.value = begun = about;
+  if (said !== undefined) text.value = said;
+  text.focus();
+}
+
 async function submitted(form, button) {
   const action = (button && button.getAttribute("formaction")) || form.getAttribute("action");
   const opens = action === "do/choose" && button && button.value !== "0";
   const ends = button && button.dataset.escape !== undefined;
   const values = new URLSearchParams(new FormData(form, button));
-  if (!await send(action, values)) return;
+  if (action === "do/choose") {
+    if (fields.about.value.startsWith("e")) text.value = "";
+    fields.about.value = begun = "";
+  }
+  if (button && button.dataset.about) {
+    values.set("text", text.value);
+    begin(button.dataset);
+  }
+  if (!await send(action, values)) { begun = ""; return; }
   const box = form.querySelector("input[type=text]");
   if (action === "do/join" && box) box.value = "";
   if (ends || action === "do/about" || action === "do/answer") text.focus();

@@ -265,8 +265,7 @@ def _open(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None:
         raise Unclear("There is no such conversation.")
-    if "text" in fields:
-        window.draft = fields["text"]
+    window.draft = fields.get("text", window.draft)
     window.panel = None
     window.runner.choose(conversation)
 
@@ -308,6 +307,7 @@ def _choose(window: Window, fields: Fields) -> None:
 
 
 def _about(window: Window, fields: Fields) -> None:
+    window.draft = fields.get("text", window.draft)
     window.begin_about(fields.get("what", ""))
 
 

@@ -62,7 +62,8 @@ class Window:
         self.fill: tuple[int, str] = (0, "")
         """What the page is to put into its input, since a version."""
         self.taken_over: tuple[int, str, str] = (0, "", "")
-        """What another window has typed, since a version: before, and now."""
+        """What the page is to put into its input since a version, if that holds another text: that
+        text, and this one."""
         self.reveal: tuple[int, int] = (0, 0)
         """The entry to scroll to, by its key, since a version."""
         self.calls: list[tuple[int, str, str]] = []
@@ -159,7 +160,8 @@ class Window:
 
     def _opened(self, pane: Pane) -> None:
         if pane is not self._shown_pane:
-            self._shown_pane.draft = "" if self.about else self.draft
+            if not self._is_editing:
+                self._shown_pane.draft = self.draft
             self.runner.keep_draft(self._shown_pane, self._shown_pane.draft)
             self._shown_pane, self.about = pane, ""
             self._put(pane.draft)
@@ -175,6 +177,12 @@ class Window:
         self.changed()
         self.draft = text
         self.fill = (self.version, text)
+
+    def _replace(self, text: str, by: str) -> None:
+        """Have the input hold another text, unless something else than this has been typed."""
+        self.changed()
+        self.draft = by
+        self.taken_over = (self.version, text, by)
 
     # --- the log
 
@@ -208,7 +216,7 @@ class Window:
         """Choose a line of the open conversation; 0: none."""
         entry = self.sheet.entry(key) if key else None
         self.view.open_pane.log.selected = entry if entry is not None and entry.id else None
-        self.about = ""
+        self._end_about()
         self.changed()
 
     def seen(self, key: int, *, is_looking: bool) -> None:
@@ -274,18 +282,21 @@ class Window:
         if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
         pane = self.view.panes.pane(conversation)
-        pane.log.selected, self.about, self.draft = None, "", ""
+        pane.log.selected = None
+        if pane is self._shown_pane:
+            self.draft = ""
+            self._end_about()
         if about[:1] in _TYPED_AHEAD and about[1:].isdecimal():
             text = begun_about(about[0], int(about[1:]), "", is_mine=True) + text
         self.sheet.show_newest()
         self.runner.enter(text, pane)
-        self.runner.keep_draft(pane, "")
+        self.runner.keep_draft(pane, self.draft if pane is self._shown_pane else "")
 
     def type(self, text: str) -> None:
         """Take what is being typed."""
         self.draft = text
         self.changed()
-        if not self.about:
+        if not self._is_editing:
             self.runner.typing(text)
             self.runner.keep_draft(self._shown_pane, text)
 
@@ -305,14 +316,29 @@ class Window:
         if what in _TYPED_AHEAD:
             if what == "e" and not entry.is_mine:
                 return
+            self._end_about()
             self.about = f"{what}{entry.id}"
-            self._put(entry.said if what == "e" else "")
+            if what == "e":
+                self._shown_pane.draft = self.draft
+                self._replace(self.draft, entry.said)
+            self.changed()
             return
         key = what if what == "d" else "+"
         command = begun_about(key, entry.id, entry.said, is_mine=entry.is_mine)
         self.choose_line(0)
         if command:
             self.runner.press(command + ("" if key == "d" else what))
+
+    @property
+    def _is_editing(self) -> bool:
+        return self.about.startswith("e")
+
+    def _end_about(self) -> None:
+        """Do nothing more about a line. What was typed before its new text is typed again."""
+        if self._is_editing:
+            self._replace("", self._shown_pane.draft)
+            self._shown_pane.draft = ""
+        self.about = ""
 
     # --- beside the conversation
 
