@@ -304,7 +304,7 @@ class ServedLink:
         except Changed:
             return NotServed(request.file, Unserved.CHANGED)
         except OSError as error:
-            _log.warning("a file that we offer cannot be read: %s", error)
+            _log.debug("a file that we offer cannot be read: %s", error)  # others decide how often
             return NotServed(request.file, Unserved.UNREADABLE)
 
     def _open(self, file: KnownFile) -> Shared | None:
