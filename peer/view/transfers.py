@@ -35,6 +35,8 @@ STATES: Final = {
 
 _HAS_BAR: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 
+_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+
 
 class Offer(NamedTuple):
     """Something that the user is offered to do about a file."""
@@ -61,6 +63,8 @@ class ShownFile(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[Offer, ...]
     is_here: bool
     """Whether it is a file of somebody else, which is here, whole."""
+    is_picture: bool
+    """Whether its name says that it is a picture."""
 
 
 def shown(file: FileTransfer) -> ShownFile:
@@ -79,6 +83,7 @@ def shown(file: FileTransfer) -> ShownFile:
             if not file.is_ours and file.state in STATES[action]
         ),
         is_here=file.state is FileState.DONE and not file.is_ours,
+        is_picture=file.name.lower().endswith(_PICTURES),
     )
 
 
