@@ -91,14 +91,15 @@ class Transfers:
     """All files that the window knows, as they stand."""
 
     def __init__(self) -> None:
-        self._files: dict[int, FileTransfer] = {}
+        self._files: Final[dict[int, FileTransfer]] = {}
 
     def __iter__(self) -> Iterator[FileTransfer]:
         return iter(self._files.values())
 
     def take(self, files: Iterable[FileTransfer]) -> None:
         """Take all files as the node knows them."""
-        self._files = {file.id: file for file in files}
+        for file in files:
+            self.note(file)
 
     def note(self, file: FileTransfer) -> FileTransfer | None:
         """Note how a file stands now. Return how it stood before."""

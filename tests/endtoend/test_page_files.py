@@ -202,3 +202,32 @@ async def test_a_picture_is_shown_and_any_file_is_downloaded(talk: Talk, tmp_pat
         assert (tmp_path / "got").read_bytes() == path.read_bytes()
     assert await page.title() != "owned"
     assert talk.troubles == []
+
+
+async def test_without_script_a_form_offers_and_a_link_downloads(
+    stage: Stage, browser: Browser, tmp_path: Path
+) -> None:
+    await stage.registry()
+    bob = await stage.come("bob", "--downloads", str(tmp_path / "bobs"))
+    alice = await stage.come("alice", "--web", "--downloads", str(tmp_path / "hers"))
+    await alice.knows("bob")
+    context = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page, _ = await entered(context, alice)
+    plan = tmp_path / "the plan.pdf"
+    plan.write_bytes(os.urandom(300_000))
+    await page.locator("#list").get_by_text("bob").click()
+    await page.get_by_label("A file").set_input_files(plan)
+    await page.get_by_role("button", name="Offer").click()
+    await bob.sees(beginning("alice: [file the plan.pdf, 300 kB"))
+    await bob.type("/accept")
+    await bob.sees(f"[the plan.pdf is here: {tmp_path}/bobs/the plan.pdf]")
+    assert (tmp_path / "bobs" / "the plan.pdf").read_bytes() == plan.read_bytes()
+    log = page.frame_locator("iframe")
+    await expect(log.get_by_text("[file the plan.pdf, 300 kB]")).to_be_visible()
+    await bob.type(f"/send_file alice '{plan}'")
+    await log.get_by_role("button", name="Accept").click()
+    async with page.expect_download() as download:
+        await log.get_by_role("link", name="Download").click()
+    await (await download.value).save_as(tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == plan.read_bytes()
+    await context.close()

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ from chatapp.peer.faces.web.limits import (
     WINDOW_STAYS,
     WINDOWS_MAX,
 )
+from chatapp.peer.faces.web.members.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
 from chatapp.peer.faces.web.members.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.members.uploads import Uploads
@@ -247,9 +248,17 @@ class MemberApp:
         if length is None:
             raise RequestRefused(Refusal(411, words.NO_LENGTH))
         name = request.query_params.get("name", "")
-        path = await self._windows.uploads.take(name, int(length), request.stream())
+        content: AsyncIterator[bytes] = request.stream()
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        if boundary is not None:
+            part = FilePart(boundary, content)
+            await part.begin()
+            name, content = part.name, part.content()
+        path = await self._windows.uploads.take(name, int(length), content)
         await window.offer_file(what, path)
-        return Response(status_code=204)
+        if wants_json(request):
+            return Response(status_code=204)
+        return RedirectResponse(f"./{query_of(what)}", 303)
 
     async def _download(self, request: Request) -> Response:
         """Give the browser a file that is here, to be stored and never to be shown."""

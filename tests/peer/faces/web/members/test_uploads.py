@@ -35,7 +35,8 @@ UNLIKELY = "../../.ssh/authorized_keys"
 
 async def give(browser: Browser, name: str, to: str = "person:bob", **how: object) -> Answer:  # noqa: F811
     """Have the browser give a file."""
-    how = {"headers": {"content-length": str(len(CONTENT))}, "body": PIECES, **how}
+    headers = {"content-length": str(len(CONTENT)), "accept": "application/json"}
+    how = {"headers": headers, "body": PIECES, **how}
     path = f"{browser.path}/upload?with={to}&name={name}"
     return await browser.ask(path, method="POST", **how)
 
