@@ -36,7 +36,7 @@ from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.core.relations import CHANGED_WITHIN_MS, offered_file
+from chatapp.peer.core.relations import offered_file
 from chatapp.peer.history.query import (
     UNREAD_MAX,
     MessageQueries,
@@ -47,6 +47,7 @@ from chatapp.peer.history.query import (
 )
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import is_emoji
 from chatapp.wire.names import is_same_name
 
