@@ -14,6 +14,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
@@ -67,6 +68,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to spare the link, whatever is measured."""
     downloads: Path | None
     """Where files are put that others give us; None: where the platform puts such."""
+    auto_accept: AutoAccept | None
+    """Whose files are fetched without a question; None: nobody's."""
     gives_marks: bool
     """Whether people who do the same are told what the user has seen of theirs."""
 
@@ -508,7 +511,12 @@ class PeerNode:
             from chatapp.peer.node.files.files import Files  # deferred: most peers have none
 
             settings = self._settings
-            self._files = Files(self, settings.machine, downloads=settings.downloads)
+            self._files = Files(
+                self,
+                settings.machine,
+                downloads=settings.downloads,
+                auto_accept=settings.auto_accept,
+            )
             self._files.begin()
         return self._files
 

@@ -2,11 +2,22 @@
 
 from typing import Final
 
-from chatapp.peer.words.formatting import counted, name
+from chatapp.peer.words.formatting import counted, name, reason
 
 PLACES: Final = "People and rooms"
 FILES: Final = "Files"
 NO_FILES: Final = "No files yet. The button beside the message offers one."
+FILES_TO_OFFER: Final = "Offer to {who}:"
+NO_RECIPIENT: Final = "Open the conversation with a person, or a room, to offer a file there."
+NO_LENGTH: Final = "A file is sent with its length."
+TOO_MANY_UPLOADS: Final = "Other files are on their way; try again in a moment."
+UPLOAD_TOO_LARGE: Final = (
+    "A page takes files of up to 4 GiB. /send_file <name> <path> offers larger ones."
+)
+TOO_MUCH_UPLOADED: Final = "the files that you offer by the page have 16 GiB already"
+NO_SPACE: Final = "your disk has no space for it"
+NO_SUCH_FILE: Final = "This file is not here."
+NO_PICTURE: Final = "This file is no picture that the page shows."
 VERIFY: Final = "Safety number"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""
@@ -52,6 +63,11 @@ def window_title(me: str, unread: int, conversation: str) -> str:
 def nobody(who: str) -> str:
     """Say that nobody bears a name."""
     return f"Nobody called {name(who)} is known here."
+
+
+def upload_failed(error: OSError) -> str:
+    """Say why a file is not taken."""
+    return f"The file was not taken: {reason(error.strerror or str(error))}."
 
 
 def in_reply(who: str) -> str:

@@ -17,7 +17,7 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN
+from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN, UPLOAD_MAX
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
 from chatapp.peer.view.layout import LINE_END
 from chatapp.peer.view.panes import ListRow
@@ -254,6 +254,9 @@ class Page:
             over=words.OVER.format(name=shown_name(me)),
             closed=words.CLOSED,
             away=words.AWAY,
+            offer=words.FILES_TO_OFFER,
+            most=UPLOAD_MAX,
+            large=words.UPLOAD_TOO_LARGE,
         )
 
     def frame(self, turn: int) -> HTMLResponse:
