@@ -26,6 +26,7 @@ from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
 from chatapp.peer.api.state import PeerState, RoomState, State
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
@@ -243,6 +244,7 @@ class Peer:
         slow_link: bool = False,
         downloads: Path | None = None,
         gives_marks: bool = False,
+        bounds: FolderBounds | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered
@@ -253,8 +255,9 @@ class Peer:
         that a stranger has announced for it, which must be proved at a first contact; it replaces
         no known key. `slow_link`: spare the link to the registry, whatever is measured.
         `downloads`: where to put files that others give us, by default where the platform puts
-        such. `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `machine`:
-        where the peer runs.
+        such. `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `bounds`: for
+        somebody whose machine this is not, the folder beyond which no file is read or written.
+        `machine`: where the peer runs.
 
         Raises
         ------
@@ -271,6 +274,7 @@ class Peer:
             slow_link=slow_link,
             downloads=downloads,
             gives_marks=gives_marks,
+            bounds=bounds,
         )
         opening = _LocalOpening(
             settings,

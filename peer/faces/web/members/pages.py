@@ -234,8 +234,9 @@ class Page:
             told["calls"] = calls
         return told
 
-    def home(self, *, proof_key: bytes) -> HTMLResponse:
-        """Return the whole page. `proof_key`: by which it tells the program that it came from."""
+    def home(self, *, proof_key: bytes, account: str = "") -> HTMLResponse:
+        """Return the whole page. `proof_key`: by which it tells the program that it came from;
+        empty if it need not. `account`: the address of the page of an account; empty for none."""
         window = self.window
         me = window.view.state.name
         what = window.view.open_pane.conversation
@@ -251,9 +252,10 @@ class Page:
             placeholder=texts.placeholder(what),
             draft=window.draft,
             proof_key=proof_key.hex(),
+            account=account,
             over=words.OVER.format(name=shown_name(me)),
             closed=words.CLOSED,
-            away=words.AWAY,
+            away=words.AWAY_DESK if account else words.AWAY,
         )
 
     def frame(self, turn: int) -> HTMLResponse:

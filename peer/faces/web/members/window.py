@@ -70,6 +70,9 @@ class Window:
         """Who has called the user, and how, each with its version."""
         self.is_over = False
         """Whether the node, or this window of it, has ended."""
+        self.last_word: str | None = None
+        """What streams say when all windows are closed; empty if the pages are to look for us again.
+        None while they are not."""
         self._is_looking = False
         self._looked_until = float("-inf")
         self._keys: Final = itertools.count(1)

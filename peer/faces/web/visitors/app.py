@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, issue_number
@@ -67,11 +67,13 @@ class VisitorApp:
         hosts: Sequence[str] = (),
         forwarded: Callable[[], None] | None = None,
         budget: WebBudget | None = None,
+        beside: Sequence[BaseRoute] = (),
     ) -> None:
-        """`title`: the name of the desk; empty for the usual one. All else is as in `Guard`."""
+        """`title`: the name of the desk; empty for the usual one. `beside`: what is served to
+        members. All else is as in `Guard`."""
         self._turns: Final = (budget := budget or WebBudget()).turns
         self._gateway: Final = gateway
-        self._pages: Final = Pages(title)
+        self._pages: Final = Pages(title, has_members=bool(beside))
         self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
         routes = [
             Route("/", self._home),
@@ -95,6 +97,7 @@ class VisitorApp:
                     "new": self._new,
                 }.items()
             ),
+            *beside,
         ]
         self.asgi: Final = Guard(
             Router(routes),
