@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chatapp.peer.api.errors import NotOpen
-from chatapp.peer.api.events import Edited, Event, Reacted, Retracted, Seen
+from chatapp.peer.api.events import Edited, Event, FileChanged, Reacted, Retracted, Seen
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import FindLines, KeepDraft, LineName, Node
 from chatapp.peer.faces.program import DONE, FAILED, Running
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 CHANGES_SPAN: Final = 0.1
-"""Seconds in which what happens to lines is shown at most once: many people may react at a time."""
-_CAN_WAIT: Final = (Edited, Retracted, Reacted, Seen)
+"""Seconds in which what happens to lines and files is shown at most once: many people may react at a
+time, and a file comes in many chunks."""
+_CAN_WAIT: Final = (Edited, Retracted, Reacted, Seen, FileChanged)
 
 NAMED_TOGETHER: Final = 100
 """Lines that are asked for at once."""

@@ -183,6 +183,12 @@ class Log:
             entry.sender, entry.text = now.sender, now.text
             self._note_changed(entry)
 
+    def draw_again(self, id_: int) -> bool:
+        """Have the message with this id drawn again: its file stands otherwise. Return whether there
+        is one."""
+        self._note_changed(self.by_id(id_))
+        return id_ in self._by_id
+
     def mark_unread(self, entry: LogEntry | None) -> None:
         """Draw a rule before this entry: it and all that follow are new to the user. None: draw no
         rule."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import (
@@ -140,6 +141,8 @@ class Pane:
 
 def past_entry(line: Said, me: str, known: Known = NOTHING_KNOWN) -> LogEntry:
     """Return the entry of a line. All its texts are sanitized here."""
+    if line.file is not None:  # what can be done about it is shown as it stands
+        line = replace(line, file=replace(line.file, number=0))
     author = person(line.sender, is_claimed=line.doubt is not None)
     sender, text = YOU if line.is_ours else title_of(author), text_of(line, known)
     if is_action(line):

@@ -18,14 +18,20 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
+from chatapp.peer.api.errors import FileRefused
 from chatapp.peer.api.events import MessageState, OfferedFile
 from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
+    AcceptFile,
     AskDesk,
     EnterRoom,
     KeepDraft,
+    ListFiles,
+    OfferFile,
+    PauseFile,
     ReadPage,
+    RefuseFile,
     Send,
     ShowRooms,
 )
@@ -45,6 +51,7 @@ from chatapp.peer.view.panes import (
     place_of,
 )
 from chatapp.peer.view.pastreader import PastReader
+from chatapp.peer.view.transfers import FileAction
 from chatapp.peer.view.view import (
     USUAL_START,
     HistoryUnreadable,
@@ -57,7 +64,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.files import file_shown
+from chatapp.peer.words.files import file_shown, not_done
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
@@ -76,6 +83,13 @@ from chatapp.wire.text import sanitize
 
 EARLY_MAX: Final = 256
 """Outcomes of messages that are remembered until the message has its id."""
+
+_FILE_REQUESTS: Final = {
+    FileAction.ACCEPT: AcceptFile,
+    FileAction.RESUME: AcceptFile,
+    FileAction.PAUSE: PauseFile,
+    FileAction.REFUSE: RefuseFile,
+}
 
 
 class Attention(NamedTuple):
@@ -289,6 +303,47 @@ class ScreenView(View):
             self._log_changed(pane)
         self._fetch_missing()
 
+    # --- files
+
+    def change_file(self, id_: int, action: FileAction) -> Steps:
+        """Do something about the file that the line with this id offers, as a button says."""
+        try:
+            yield _FILE_REQUESTS[action](id=id_)
+        except FileRefused as refused:
+            self._show_here([not_done(refused)])
+        except HistoryUnreadable as error:
+            self._tell_unreadable(self.open_pane, error)
+
+    def offer_file(self, request: OfferFile) -> Generator[Step, Any, bool]:
+        """Offer a file. Return whether it is offered; if not, its conversation says why."""
+        pane = self.panes.pane(request.conversation)
+        try:
+            yield from self._offer_file(request)
+        except FileRefused as refused:
+            self._show_in(pane, [not_done(refused)])
+            return False
+        except HistoryUnreadable as error:
+            self._tell_unreadable(pane, error)
+            return False
+        return True
+
+    def _load_files(self) -> Steps:
+        with contextlib.suppress(ChatAppError):  # then they are known when they change
+            self.transfers.take((yield ListFiles()))
+            for file in self.transfers:
+                self._draw_file(file)
+
+    def _progress(self, file: FileTransfer) -> list[str]:
+        lines = super()._progress(file)
+        self._draw_file(file)
+        return lines
+
+    def _draw_file(self, file: FileTransfer) -> None:
+        """Have the line that offers a file show how it stands."""
+        pane = self.panes.known(file.conversation)
+        if pane is not None and pane.log.draw_again(file.id):
+            self._log_changed(pane)
+
     def _tell_unreadable(self, pane: Pane, error: HistoryUnreadable) -> None:
         self._show_in(pane, [history.history_unreadable(error)], EntryKind.ALERT)
 
@@ -331,6 +386,7 @@ class ScreenView(View):
         except ChatAppError:
             pass  # the program that runs the peer has ended, as an event tells
         self.panes.take(state for state in states if state.conversation != DESK)
+        self._begin(self._load_files())
         if self._has_started:
             self._count_people()
         if self._has_chosen or self.open_pane is not self.panes.start:
@@ -617,6 +673,7 @@ class ScreenView(View):
                 self._draft_kept(self.panes.pane(what), text)
             case events.ProgramChanged():
                 self._keep_drafts_again()
+                self._begin(self._load_files())
             case events.HeldBack(line=number) | events.CommandFailed(line=number):
                 self._settle_desk_line(number, MessageState.REFUSED)
             case _:

@@ -31,6 +31,7 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
+from chatapp.peer.view.transfers import STATES, FileAction, Transfers
 from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
@@ -58,13 +59,12 @@ FAREWELL_WITHIN: Final = 0.5
 milliseconds."""
 
 _OfAFile = meanings.AcceptOffer | meanings.ResumeFile | meanings.PauseFile | meanings.RefuseOffer
-_MEANT: Final[Mapping[type[_OfAFile], tuple[str, frozenset[FileState]]]] = {
-    meanings.AcceptOffer: ("/accept", frozenset({FileState.OFFERED})),
-    meanings.ResumeFile: ("/resume", frozenset({FileState.PAUSED, FileState.FAILED})),
-    meanings.PauseFile: ("/pause", frozenset({FileState.WAITING, FileState.RUNNING})),
-    meanings.RefuseOffer: ("/refuse", frozenset({FileState.OFFERED})),
+_ACTIONS: Final[Mapping[type[_OfAFile], FileAction]] = {
+    meanings.AcceptOffer: FileAction.ACCEPT,
+    meanings.ResumeFile: FileAction.RESUME,
+    meanings.PauseFile: FileAction.PAUSE,
+    meanings.RefuseOffer: FileAction.REFUSE,
 }
-"""Which of the files of others a command means that names none."""
 
 _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
     requests.EnterRoom: Moment.IN_ROOM,
@@ -205,8 +205,8 @@ class View:
         self._unread = 0
         self._typing: dict[str, float] = {}
         """Until when each person counts as typing to the user."""
-        self._running: dict[int, FileTransfer] = {}
-        """The files on their way."""
+        self.transfers: Final = Transfers()
+        """The files of which it knows."""
         self._visited: list[str] = []
         """The rooms that were the current one, the latest last."""
         self._told_away: dict[str, str | None] = {}
@@ -292,7 +292,7 @@ class View:
             muted=state.muted,
             notes=(
                 *((typing_note(list(self._typing)),) if self._typing else ()),
-                *map(files.progress_note, self._running.values()),
+                *map(files.progress_note, self.transfers.running()),
             ),
         )
 
@@ -375,11 +375,9 @@ class View:
 
     def _progress(self, file: FileTransfer) -> list[str]:
         """Note how far a file is. On a pipe a line tells of each tenth."""
-        before = self._running.pop(file.id, None)
-        if file.state is not FileState.RUNNING:
-            return []
-        self._running[file.id] = file
-        return [] if self.is_screen else files.progress_lines(file, before)
+        before = self.transfers.note(file)
+        is_told = file.state is FileState.RUNNING and not self.is_screen
+        return files.progress_lines(file, before) if is_told else []
 
     def _note(self, batch: Sequence[events.Event], lines: Sequence[str], now: float) -> None:
         """Count what events and their lines change: who is typing, unread lines, people online,
@@ -854,10 +852,7 @@ class View:
                 case requests.ListFiles():
                     self._answer(map(AnswerLine, files.listed((yield meaning))))
                 case requests.OfferFile():
-                    sent = yield meaning
-                    offered = [one for one in (yield requests.ListFiles()) if one.id == sent.id]
-                    for file in offered if sent.id else ():
-                        self._show_offered(file)
+                    yield from self._offer_file(meaning)
                 case _:
                     wanted = yield from self._file_meant(meaning)
                     if wanted is not None:
@@ -866,6 +861,13 @@ class View:
             self._answer([files.not_done(refused)])
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _offer_file(self, request: requests.OfferFile) -> Steps:
+        """Offer a file, and show it."""
+        sent = yield request
+        offered = [file for file in (yield requests.ListFiles()) if file.id == sent.id]
+        for file in offered if sent.id else ():
+            self._show_offered(file)
 
     def _change_file(self, meaning: _OfAFile, id_: int) -> Steps:
         """Fetch a file, pause it, or refuse it."""
@@ -888,15 +890,16 @@ class View:
 
     def _file_meant(self, meaning: _OfAFile) -> Generator[Step, Any, FileTransfer | None]:
         """Return the file that is meant; None if that is not clear, which is said."""
-        command, states = _MEANT[type(meaning)]
+        action = _ACTIONS[type(meaning)]
         theirs = [file for file in (yield requests.ListFiles()) if not file.is_ours]
         if meaning.number is not None:
             theirs = [file for file in theirs if file.number == meaning.number]
         else:
-            theirs = [file for file in theirs if file.state in states]
+            theirs = [file for file in theirs if file.state in STATES[action]]
         if len(theirs) == 1:
             return theirs[0]  # type: ignore[no-any-return]
-        self._answer(files.which_one(theirs, command) if theirs else [files.NO_SUCH_FILE[command]])
+        no_file = [files.NO_SUCH_FILE[action.command]]
+        self._answer(files.which_one(theirs, action.command) if theirs else no_file)
         return None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:

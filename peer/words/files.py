@@ -20,6 +20,13 @@ NO_SUCH_FILE: Final = {
     "/resume": "[No file is paused.]",
 }
 """What is said when a command finds no file that it could mean."""
+LABELS: Final = {
+    "accept": "Accept",
+    "pause": "Pause",
+    "resume": "Resume",
+    "refuse": "Refuse",
+}
+"""What stands on buttons, by what they do."""
 NO_FILES: Final = "[No files yet. /send_file <name> <path> offers one.]"
 
 _TROUBLES: Final = {
@@ -67,12 +74,24 @@ def file_shown(name_: str, file: OfferedFile) -> str:
     return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
 
 
+def name_shown(file: FileTransfer) -> str:
+    """Return the name of a file as it stands in lines."""
+    return _short(file.name)
+
+
 def _short(name_: str) -> str:
     return sanitize(name_, limit=_NAME_SHOWN)
 
 
-def _percent(file: FileTransfer) -> int:
+def percent(file: FileTransfer) -> int:
+    """Return how much of a file is there."""
     return 100 * file.done // file.size if file.size else 100
+
+
+def about(file: FileTransfer) -> str:
+    """Return how large a file is, and from whom or to whom."""
+    other = f"to {file.conversation}" if file.is_ours else f"from {file.sender}"
+    return f"{size_shown(file.size)}  {sanitize(other)}"
 
 
 def file_lines(file: FileTransfer) -> list[str]:
@@ -104,13 +123,13 @@ def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]
 
 
 def _progress(file: FileTransfer) -> str:
-    return f"[{_short(file.name)}: {_percent(file)} % of {size_shown(file.size)}]"
+    return f"[{_short(file.name)}: {percent(file)} % of {size_shown(file.size)}]"
 
 
 def progress_note(file: FileTransfer) -> str:
     """Say how much of a file is here, beside a prompt."""
     rate = f" {size_shown(round(file.rate))}/s" if file.rate else ""
-    return f"{_short(file.name)} {_percent(file)} %{rate}"
+    return f"{_short(file.name)} {percent(file)} %{rate}"
 
 
 def listed(files: Iterable[FileTransfer]) -> list[str]:
@@ -120,19 +139,18 @@ def listed(files: Iterable[FileTransfer]) -> list[str]:
 
 
 def _listed(file: FileTransfer) -> str:
-    other = f"to {file.conversation}" if file.is_ours else f"from {file.sender}"
-    what = f"{file.number:>3}  {_short(file.name)}  {size_shown(file.size)}  {sanitize(other)}"
-    return f"{what}: {_standing(file)}"
+    return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}"
 
 
-def _standing(file: FileTransfer) -> str:
+def standing(file: FileTransfer) -> str:
+    """Return how far a file got: how much is there, how fast it comes, and how long it takes."""
     match file.state:
         case FileState.WAITING:
-            return f"waits for {name(file.sender)}, {_percent(file)} % is here"
+            return f"waits for {name(file.sender)}, {percent(file)} % is here"
         case FileState.RUNNING:
             left = (file.size - file.done) / file.rate if file.rate else 0.0
             more = f", {size_shown(round(file.rate))}/s, {span(round(left))} left" if left else ""
-            return f"{_percent(file)} %{more}"
+            return f"{percent(file)} %{more}"
         case FileState.DONE if not file.is_ours:
             return f"here, {sanitize(file.path)}"
         case FileState.FAILED:

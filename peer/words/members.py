@@ -5,6 +5,8 @@ from typing import Final
 from chatapp.peer.words.formatting import counted, name
 
 PLACES: Final = "People and rooms"
+FILES: Final = "Files"
+NO_FILES: Final = "No files yet. The button beside the message offers one."
 VERIFY: Final = "Safety number"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""

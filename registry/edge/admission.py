@@ -62,7 +62,11 @@ class Gate:
         if not self._refusals.take(_BY_VERSION, now=now):
             return None
         refused = make_refused(
-            self._registry, nonce=hello.nonce, reason=RefusalReason.VERSION, name=""
+            self._registry,
+            nonce=hello.nonce,
+            reason=RefusalReason.VERSION,
+            name="",
+            counter=PROTOCOL_VERSION,
         )
         return bytes((Kind.REFUSED,)) + encode(refused)
 

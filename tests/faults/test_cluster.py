@@ -21,14 +21,15 @@ pytestmark = only_whole
 KILLS = rounds(1, 20)
 LETTERS = max(1, min(3, 64 // KILLS))
 """In each round: a mailbox takes 64 of one sender in all."""
-BACK_WITHIN = bar(10.0)
+BACK_WITHIN = bar(3.0)
+"""Seconds after the streams have leaders again."""
 
 
 async def test_registry_and_leader_are_killed_at_once_again_and_again(
     outspoken_stage: Stage, cluster: FaultyCluster, figure: Note
 ) -> None:
     """Every letter that was called saved is read once, in order, and names keep their owners."""
-    slowest, wanted = 0.0, list[str]()
+    slowest, longest, wanted = 0.0, 0.0, list[str]()
     bob = await outspoken_stage.peer("bob")
     await bob.sees(WELCOME)
     await bob.quits()
@@ -39,7 +40,8 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
             await alice.type(f"send bob {life}.{number}")
             wanted.append(f"{life}.{number}")
         await alice.sees_times(LETTERS, SAVED)
-        slowest = max(slowest, await cluster.kill_active_and_leader())
+        took = await cluster.kill_active_and_leader()
+        slowest, longest = max(slowest, took.served - took.led), max(longest, took.led)
         await alice.quits()
     thief = await outspoken_stage.peer("bob", home="thief", server_port=cluster.port)
     await thief.sees(lambda line: "bob" in line and "taken" in line)
@@ -49,8 +51,9 @@ async def test_registry_and_leader_are_killed_at_once_again_and_again(
     assert found == wanted
     figure(
         f"registry and leader of the stream killed at once {KILLS} times",
-        f"all {len(wanted)} saved letters read once, in order; another registry serves after {slowest:.1f} s at the latest",
-        "<= 10 s",
+        f"all {len(wanted)} saved letters read once, in order; another registry serves {slowest:.1f} s"
+        f" after the servers have leaders again, which takes them up to {longest:.1f} s",
+        f"<= {BACK_WITHIN:g} s",
     )
     assert slowest <= BACK_WITHIN
 
@@ -65,7 +68,7 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
 ) -> None:
     """Direct chat never stops, rooms and the desk's line go on, and what is saved is read once, in
     order."""
-    stage, slowest, wanted = outspoken_stage, 0.0, list[str]()
+    stage, slowest, longest, wanted = outspoken_stage, 0.0, 0.0, list[str]()
     names = ("alice", "bob", "carol")  # each is given another node, and learns of the others
     alice, bob, carol = [
         await stage.peer(name, server_port=port)
@@ -86,9 +89,10 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         await alice.type(f"/dm bob direct-{life}", f"/dm carol saved-{life}", f"room-{life}")
         await bob.sees(ending(f"direct-{life}"), within=2.0)
         await alice.sees(SAVED)
-        slowest = max(slowest, time.monotonic() - began)
+        saved = time.monotonic() - began
         await bob.sees(ending(f"room-{life}"))
-        await killing
+        led = (await killing).led
+        slowest, longest = max(slowest, saved - led), max(longest, led)
         await cluster.kill_edge()
         wanted.append(f"saved-{life}")
     carol = await stage.peer("carol")
@@ -106,8 +110,9 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         )
     figure(
         f"the node that keeps the state and the leader killed {KILLS} times, then another node, under peers at all nodes",
-        f"direct chat, a room and the desk's line went on; a letter is saved {slowest:.1f} s after a kill at the latest",
-        "<= 10 s",
+        f"direct chat, a room and the desk's line went on; a letter is saved {slowest:.1f} s"
+        f" after the servers have leaders again, which takes them up to {longest:.1f} s",
+        f"<= {BACK_WITHIN:g} s",
     )
     assert slowest <= BACK_WITHIN
 

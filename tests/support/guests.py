@@ -42,6 +42,8 @@ class Guest(Person):
         self.unsaid: list[str] = []
         """The lines that reached nobody, as the visitor was told."""
         self.told: list[tuple[int, visit_events.VisitEvent]] = []
+        self.rated: set[int] = set()
+        """The visits that were rated. An answer may come when another visit has begun."""
 
     @property
     def guest(self) -> VisitorCore:
@@ -109,6 +111,7 @@ class Guest(Person):
 
     def rate(self, rating: int) -> None:
         """Rate the session."""
+        self.rated.add(self.visit)
         self.guest.rate(rating)
         self.turn()
 
@@ -140,8 +143,7 @@ class Guest(Person):
             events = core.events()
             is_moving = bool(events)
             for event in events:
-                if not isinstance(event, visit_events.Rated):  # that is of the visit before
-                    self._enter(begun)
+                self._enter(begun)
                 self._react(event)
             self._enter(begun)
         self._arm(self.core)

@@ -111,7 +111,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True):
     reason: RefusalReason
     name: Name
     counter: Count
-    """With OLD_CARD the counter of the card that the registry knows, else 0."""
+    """With OLD_CARD the counter of the card that the registry knows, with VERSION its version of the
+    protocol, else 0."""
     seconds: Count
     """With BANNED, GATEWAY_BANNED and KICKED how long that still holds; 0 for no end, and with
     other reasons."""

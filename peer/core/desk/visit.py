@@ -283,8 +283,9 @@ class Visit:
             case QueueClosed():
                 self._closed(notice)
             case VisitRated():
-                self._asked.pop(notice.reference, None)
-                self._is_rated = self._is_rated or notice.is_kept
+                rated = self._asked.pop(notice.reference, None)
+                if isinstance(rated, RateVisit) and rated.ticket == self._ticket.value:
+                    self._is_rated = self._is_rated or notice.is_kept
                 self._tell(visit_events.Rated(is_kept=notice.is_kept))
             case DeskAnnounced(operator=operator, text=text):
                 self._tell(visit_events.Announced(operator=operator, text=text))

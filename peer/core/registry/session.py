@@ -26,12 +26,14 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.registration import (
+    PROTOCOL_VERSION,
     Leave,
     Left,
     Ping,
     Pong,
     Probe,
     RefusalReason,
+    Refused,
     Welcome,
 )
 from chatapp.wire.messages.table import Card
@@ -486,20 +488,22 @@ class RegistrySession:
         refused = decode_refused(data)
         is_registering = self.state is State.REGISTERING
         is_theirs = self._handshake.takes_refused(refused, is_registering=is_registering)
-        if is_theirs and self._may_refuse(refused.reason):
+        if is_theirs and self._may_refuse(refused):
             self.denied, self.newer_counter = refused.reason, refused.counter
             self.denied_for, self.denied_text = refused.seconds, refused.text
             self._step(Input.REFUSED, now)
 
-    def _may_refuse(self, reason: RefusalReason) -> bool:
+    def _may_refuse(self, refused: Refused) -> bool:
         """Return whether a refusal counts: of a REGISTER for any reason, of a HELLO only for its
         version. If we were registered since our start, a wrong version counts as an absent
-        registry, and direct chat goes on."""
+        registry, and direct chat goes on. A registry of our version has received a damaged
+        HELLO."""
         if self.state is State.REGISTERING:
             return True
         return (
             self.state is State.GREETING
-            and reason is RefusalReason.VERSION
+            and refused.reason is RefusalReason.VERSION
+            and refused.counter != PROTOCOL_VERSION
             and self.welcome is None
         )
 

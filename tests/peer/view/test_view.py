@@ -74,7 +74,7 @@ class History:
                 return Lines(lines=())
             case requests.Send(conversation=where):
                 return requests.Sent(conversation=where, id=1_000 + len(self.asked))
-            case requests.ListPeople():
+            case requests.ListPeople() | requests.ListFiles():
                 return ()
             case requests.Cancel(id=id_) | requests.Retract(id=id_):
                 return requests.Sent(conversation=person("bob"), id=id_ if id_ % 2 else 1_000)

@@ -130,8 +130,8 @@ class DeskPromise:
                         f"I6: {told.text!r} was for another visitor"
                     )
                 if isinstance(told, Rated) and told.is_kept and registry.is_running:
-                    assert number in self._ratings, (
-                        f"the rating of {number} was confirmed and does not count"
+                    assert guest.rated & self._ratings.keys(), (
+                        f"a rating of {guest.name} was confirmed and does not count"
                     )
             self._read[guest.name] = len(guest.told)
 

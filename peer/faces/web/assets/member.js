@@ -29,8 +29,7 @@ function place(keys, lines) {
       const made = element(lines[key]);
       const hadFocus = one && one.contains(document.activeElement);
       for (const button of made.querySelectorAll(".choose")) button.tabIndex = -1;
-      if (one) one.replaceWith(made);
-      one = made;
+      one = one ? renew(one, made) : made;
       if (hadFocus && one.querySelector(".choose")) one.querySelector(".choose").focus();
     }
     if (!one) continue;

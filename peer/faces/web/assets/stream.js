@@ -6,7 +6,7 @@ const shown = {};
 const post = (action, body) => fetch(action, { method: "POST", body, headers: { accept: "application/json" } });
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (digits) => parseInt(digits, 16));
 
-// A part is replaced as a whole; what is open, typed or focused in it stays so.
+// A part is renewed, or replaced as a whole; what is open, typed or focused in it stays so.
 function put(id, html, isSameVisitor) {
   const at = find(id);
   if (shown[id] === html) return;
@@ -14,7 +14,10 @@ function put(id, html, isSameVisitor) {
   const open = new Set([...at.querySelectorAll("details[open]")].map((one) => one.dataset.key));
   const typed = isSameVisitor ? [...at.querySelectorAll("textarea, input[type=text], select")].map((one) => [one.id, one.value, one.defaultValue || ""]) : [];
   const focused = at.contains(document.activeElement) ? document.activeElement.id : "";
-  at.innerHTML = html;
+  const made = at.cloneNode(false);
+  made.innerHTML = html;
+  if (isSameVisitor && made.childNodes.length === at.childNodes.length) renew(at, made);
+  else at.replaceChildren(...made.childNodes);
   for (const one of at.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = true;
   for (const [name, value, before] of typed) { const one = find(name); if (one && value !== before) one.value = value; }
   if (focused && find(focused)) find(focused).focus();

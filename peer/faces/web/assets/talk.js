@@ -13,6 +13,19 @@ function element(html) {
   return template.content.firstElementChild;
 }
 
+// Brings an element to what another one is. What is the same in both stays, with its focus: a button beside a bar that grows can be
+// clicked. Returns the element that is in the page afterwards.
+function renew(one, made) {
+  if (one.isEqualNode(made)) return one;
+  const isAlike = one.nodeType === Node.ELEMENT_NODE && one.nodeName === made.nodeName && one.childNodes.length === made.childNodes.length;
+  if (!isAlike) { one.replaceWith(made); return made; }
+  for (const { name } of [...one.attributes]) if (!made.hasAttribute(name)) one.removeAttribute(name);
+  for (const { name, value } of made.attributes) if (one.getAttribute(name) !== value) one.setAttribute(name, value);
+  const children = [...made.childNodes];
+  [...one.childNodes].forEach((child, place) => renew(child, children[place]));
+  return one;
+}
+
 function toEnd() {
   const scroll = find("scroll");
   if (scroll) scroll.scrollTop = scroll.scrollHeight;

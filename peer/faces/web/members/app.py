@@ -30,6 +30,7 @@ from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.panes import next_with_news
+from chatapp.peer.view.transfers import FileAction
 from chatapp.peer.words import members as words
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.names import PeerName, peer_name
@@ -407,6 +408,14 @@ def _leave(window: Window, fields: Fields) -> None:
     window.runner.press(f"/leave {peer_name(fields.get('room', ''))}")
 
 
+async def _file(window: Window, fields: Fields) -> None:
+    for action in FileAction:
+        if action.value in fields:
+            await window.change_file(number_in(fields, action.value), action)
+            return
+    raise Unclear("Nothing is to be done about this file.")
+
+
 async def _move(window: Window, fields: Fields) -> None:
     if "older" in fields:
         await window.show_older()
@@ -434,6 +443,7 @@ ACTIONS: Final[dict[str, Callable[[Window, Fields], Awaitable[None] | None]]] = 
     "trust": _trust,
     "join": _join,
     "leave": _leave,
+    "file": _file,
     "move": _move,
 }
 """What each form of the page does."""

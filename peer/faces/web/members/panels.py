@@ -20,6 +20,7 @@ from chatapp.peer.view import lookups
 from chatapp.peer.view.finding import pattern_of, snippet
 from chatapp.peer.view.lookups import Place
 from chatapp.peer.view.screen import ScreenView
+from chatapp.peer.view.transfers import ShownFile
 from chatapp.peer.view.view import Steps
 from chatapp.peer.words import history
 from chatapp.peer.words import members as words
@@ -212,6 +213,23 @@ class Doctor(Panel):
         return finding_texts(self._examination.findings, self._state.server)
 
 
+class Files(Panel):
+    """The files that were offered, and how far each is."""
+
+    title = words.FILES
+    kind = "files"
+
+    @property
+    def files(self) -> list[ShownFile]:
+        """The newest first."""
+        return self._view.transfers.rows()
+
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        """What there is to say if there are none."""
+        return "" if self.files else words.NO_FILES
+
+
 class Help(Panel):
     """The keys, and the commands."""
 
@@ -232,6 +250,7 @@ PANELS: Final[dict[str, type[Panel]]] = {
     "why": Why,
     "number": SafetyNumber,
     "doctor": Doctor,
+    "files": Files,
     "help": Help,
 }
 """Each panel, by the name under which forms ask for it."""

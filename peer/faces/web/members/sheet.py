@@ -11,6 +11,7 @@ from chatapp.peer.faces.web.limits import LINES_SHOWN, LINES_SHOWN_MAX
 from chatapp.peer.faces.web.page import macro
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
+from chatapp.peer.view.transfers import ShownFile, Transfers
 from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
 
@@ -46,6 +47,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The author, if they have not said what stands above it, too."""
     text: str
     note: str
+    file: ShownFile | None
+    """The file that it offers."""
     mark: tuple[str, str, str] | None
     """Class, sign and word."""
     can_choose: bool
@@ -73,9 +76,11 @@ class _Drawn(msgspec.Struct, kw_only=True):
 class Sheet:
     """What a page shows of one conversation."""
 
-    def __init__(self, pane: Pane, draw_key: Callable[[], int]) -> None:
-        """`draw_key`: returns a new key, which no other entry of the window has."""
+    def __init__(self, pane: Pane, draw_key: Callable[[], int], transfers: Transfers) -> None:
+        """`draw_key`: returns a new key, which no other entry of the window has. `transfers`: the
+        files that entries offer."""
         self.pane: Final = pane
+        self._transfers: Final = transfers
         self.around: LogEntry | None = None
         """The entry that is shown with its neighbours; None for the newest entries."""
         self._draw_key: Final = draw_key
@@ -176,6 +181,7 @@ class Sheet:
             sender="" if is_next else entry.sender,
             text=entry.text,
             note=entry.note,
+            file=self._transfers.shown(entry.id) if is_message and entry.id else None,
             mark=_MARKS[entry.mark] if is_message and entry.is_mine else None,
             can_choose=is_message and entry.id > 0,
             is_first_new=entry is log.unread,

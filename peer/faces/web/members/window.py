@@ -24,6 +24,7 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import Attention, ScreenView
+from chatapp.peer.view.transfers import FileAction
 from chatapp.peer.view.view import Changes, Start
 from chatapp.peer.words import members as words
 from chatapp.peer.words.formatting import Candidate
@@ -194,7 +195,8 @@ class Window:
         """What is shown of the open conversation."""
         pane = self.view.open_pane
         if pane not in self._sheets:
-            self._sheets[pane] = Sheet(pane, lambda: next(self._keys))
+            transfers = self.view.transfers
+            self._sheets[pane] = Sheet(pane, lambda: next(self._keys), transfers)
         return self._sheets[pane]
 
     def lines(self) -> list[Line]:
@@ -272,6 +274,10 @@ class Window:
         await self.runner.find_new(pane)
         if pane.log.unread is not None:
             self._reveal(pane.log.unread)
+
+    async def change_file(self, id_: int, action: FileAction) -> None:
+        """Do something about the file that the line with this id offers."""
+        await self.runner.perform(self.view.change_file(id_, action))
 
     # --- what is typed
 

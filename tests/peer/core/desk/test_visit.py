@@ -279,3 +279,22 @@ def test_a_question_ends_unanswered_when_the_registry_is_lost() -> None:
     assert scene.visit.give_up_questions() == 1
     assert scene.settled()
     assert scene.visit.give_up_questions() == 0
+
+
+def test_an_answer_about_the_visit_before_does_not_rate_this_one() -> None:
+    scene = Scene()
+    scene.join()
+    scene.serve()
+    scene.visit.handle(wire.VisitOver(7, wire.OverCause.ENDED))
+    scene.said()
+    scene.visit.rate(4)
+    (rate,) = scene.said()
+    assert isinstance(rate, wire.RateVisit)
+    scene.visit.begin_anew()
+    scene.visit.join(FORM)
+    scene.store()
+    scene.serve(visit=8)
+    scene.visit.handle(wire.VisitRated(rate.reference, is_kept=True))
+    scene.visit.handle(wire.VisitOver(8, wire.OverCause.ENDED))
+    ended = [one for one in scene.visit.events() if isinstance(one, visit_events.VisitEnded)]
+    assert [one.may_rate for one in ended] == [True, True]

@@ -202,7 +202,7 @@ def test_a_further_server_may_say_that_our_version_is_wrong() -> None:
     scene.wait(0.5)
     nonce = decode_hello(scene.hello[1:]).nonce
     refused = make_refused(
-        scene.porter.identity, nonce=nonce, reason=RefusalReason.VERSION, name="", counter=0
+        scene.porter.identity, nonce=nonce, reason=RefusalReason.VERSION, name="", counter=9
     )
     data = bytes((Kind.REFUSED,)) + encode(refused)
     assert not scene.session.receive_datagram(data, Address("203.0.113.9", 5_000), now=scene.now)

@@ -15,7 +15,14 @@ from chatapp.wire.admission import CODE_BYTES, JoinCode, make_refused, public_ha
 from chatapp.wire.codec import Kind, decode_frames, encode
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import fingerprint, fingerprint_digits
-from chatapp.wire.messages.registration import Leave, Left, Ping, Pong, RefusalReason
+from chatapp.wire.messages.registration import (
+    PROTOCOL_VERSION,
+    Leave,
+    Left,
+    Ping,
+    Pong,
+    RefusalReason,
+)
 from tests.peer.core.cast import SERVER, Porter, Someone, hello_of, register_of
 
 ASKING = {State.GREETING, State.REGISTERING, State.LEAVING}
@@ -221,11 +228,17 @@ def test_a_forged_or_recorded_answer_is_ignored(come: Callable[[Scene, bytes], N
     assert scene.told() == []
 
 
-def version_refused(scene: Scene, hello: bytes, *, by: Someone | None = None) -> None:
+def version_refused(
+    scene: Scene, hello: bytes, *, by: Someone | None = None, version: int = PROTOCOL_VERSION + 1
+) -> None:
     """REFUSED in answer to a HELLO."""
     author = scene.porter.identity if by is None else by.identity
     refused = make_refused(
-        author, nonce=hello_of(hello).nonce, reason=RefusalReason.VERSION, name=""
+        author,
+        nonce=hello_of(hello).nonce,
+        reason=RefusalReason.VERSION,
+        name="",
+        counter=version,
     )
     scene.session.receive_refused(encode(refused), now=scene.now)
 
@@ -237,6 +250,13 @@ def test_a_registry_of_another_version_says_so_to_a_hello() -> None:
     assert scene.state is State.REFUSED
     assert scene.told() == [Notice.DENIED]
     assert scene.session.denied is RefusalReason.VERSION
+
+
+def test_a_registry_of_our_version_has_received_a_damaged_hello() -> None:
+    """Clause 4.5."""
+    scene = Scene(pinned=Porter().id)
+    version_refused(scene, scene.start(), version=PROTOCOL_VERSION)
+    assert scene.state is State.GREETING
 
 
 def test_nobody_else_says_so_where_the_registry_is_known() -> None:

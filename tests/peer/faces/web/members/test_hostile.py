@@ -14,6 +14,7 @@ from starlette.types import Message
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
 from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.limits import (
     BODY_MAX,
@@ -156,6 +157,11 @@ async def test_other_sites_and_names_are_refused_even_with_the_cookie(browser: B
         ("trust", {"about": "nobody", "digits": "1"}, 303),
         ("join", {"room": "a b c\n/quit"}, 422),
         ("leave", {"room": HOSTILE}, 422),
+        ("file", {}, 422),
+        ("file", {"accept": "../1"}, 422),
+        ("file", {"accept": "9"}, 303),
+        ("file", {"pause": "9" * 18}, 303),
+        ("panel", {"name": "files", "about": HOSTILE}, 303),
         ("move", {"gap": "1"}, 303),
     ],
 )
@@ -182,6 +188,23 @@ async def test_hostile_text_stays_text(browser: Browser) -> None:
         assert "default-src 'none'" in page.headers["content-security-policy"]
     (piece,) = await browser.pieces(1)
     assert "<script>alert" not in json.dumps([piece["parts"], piece["lines"]])
+
+
+async def test_a_hostile_name_of_a_file_stays_text(browser: Browser) -> None:
+    await reads_them(browser, 1)
+    file = FileTransfer(
+        number=1, id=900, conversation=person("mallory", is_claimed=True), sender=HOSTILE,
+        name=HOSTILE, size=1, is_ours=False, state=FileState.FAILED,
+        trouble=FileTrouble.OWN_DISK, detail=HOSTILE, path=HOSTILE,
+    )  # fmt: skip
+    await browser.post("panel", name="files")
+    node_of(browser.alice).tell([events.FileChanged(file=file)])  # type: ignore[attr-defined]
+    await until(lambda: browser.window.view.transfers.find(900) is not None)
+    (piece,) = await browser.pieces(1)
+    shown = json.dumps([piece["parts"]["panel"], piece["lines"]])
+    assert shown.count('name=\\"resume\\"') == 2
+    assert "<script>alert" not in shown
+    assert "<a href=" not in piece["parts"]["panel"]
 
 
 async def test_a_stream_that_was_cut_goes_on_where_it_was(browser: Browser) -> None:
