@@ -10,6 +10,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.faces.opening import close_offered, note_start, offered, open_peer
+from chatapp.peer.faces.web.accounts.errors import AccountGone, NotReleased
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
 from chatapp.peer.faces.web.accounts.tries import in_thread
 from chatapp.peer.faces.web.limits import NODE_STAYS, WINDOWS_MAX
@@ -17,7 +18,7 @@ from chatapp.peer.faces.web.members.app import OpenWindows
 from chatapp.peer.node.starts import latest_name
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
-from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.errors import quoted
 from chatapp.wire.names import PeerName
 from chatapp.wire.passphrase import Lock
 
@@ -29,24 +30,6 @@ _log: Final = logging.getLogger("chatapp.peer")
 
 MakePeer = Callable[[PeerName, AccountFolder, str | None], Peer]
 """Makes the peer of a name in a folder; with a join code."""
-
-
-class AccountGone(ChatAppError):
-    """The account has been removed."""
-
-    def __str__(self) -> str:
-        return "this account has been removed"
-
-
-class NotReleased(ChatAppError):
-    """The registry keeps the name."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the name is not given up: {self.reason}"
 
 
 class Account:

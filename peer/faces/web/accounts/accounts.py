@@ -10,6 +10,7 @@ from typing import Final
 
 from chatapp.peer.api.errors import NameTaken
 from chatapp.peer.faces.web.accounts.account import Account
+from chatapp.peer.faces.web.accounts.errors import AccountsFull, WrongPassphrase
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
 from chatapp.peer.faces.web.accounts.sessions import Session, Sessions
 from chatapp.peer.faces.web.accounts.tries import Tries, in_thread
@@ -25,7 +26,7 @@ from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address
 from chatapp.wire.aio.machine import THIS_MACHINE, Machine
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.errors import ChatAppError, NameRefused, quoted
+from chatapp.wire.errors import NameRefused, quoted
 from chatapp.wire.folders import make_private
 from chatapp.wire.names import PeerName, file_name_of, name_key, person_name
 from chatapp.wire.passphrase import Lock, new_lock, unlocked
@@ -35,20 +36,6 @@ TEND_AFTER: Final = 5.0
 ANSWERED_WITHIN: Final = 8.0
 """Seconds for which a new account waits for the registry."""
 _log: Final = logging.getLogger("chatapp.peer")
-
-
-class WrongPassphrase(ChatAppError):
-    """There is no such account, or it has another passphrase: nobody is told which."""
-
-    def __str__(self) -> str:
-        return "the name or the passphrase is wrong"
-
-
-class AccountsFull(ChatAppError):
-    """The gateway keeps no further account."""
-
-    def __str__(self) -> str:
-        return "this web desk takes no more members"
 
 
 class Accounts:

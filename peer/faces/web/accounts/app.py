@@ -5,7 +5,7 @@ import asyncio
 import ipaddress
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -19,11 +19,16 @@ from starlette.routing import BaseRoute, Route
 
 from chatapp.peer.api.errors import NotLetIn
 from chatapp.peer.faces.opening import NotOpened
-from chatapp.peer.faces.web.accounts.account import Account, AccountGone, NotReleased
-from chatapp.peer.faces.web.accounts.accounts import Accounts, AccountsFull, WrongPassphrase
-from chatapp.peer.faces.web.accounts.folders import FolderDamaged
+from chatapp.peer.faces.web.accounts.errors import (
+    AccountGone,
+    AccountsFull,
+    FolderDamaged,
+    NotReleased,
+    TooManyTries,
+    WrongPassphrase,
+)
 from chatapp.peer.faces.web.accounts.sessions import Session
-from chatapp.peer.faces.web.accounts.tries import TooManyTries, in_thread
+from chatapp.peer.faces.web.accounts.tries import in_thread
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of
@@ -40,6 +45,10 @@ from chatapp.peer.words import accounts as words
 from chatapp.wire.address import ip_literal
 from chatapp.wire.errors import ChatAppError
 
+if TYPE_CHECKING:
+    from chatapp.peer.faces.web.accounts.account import Account
+    from chatapp.peer.faces.web.accounts.accounts import Accounts
+
 SIGN_IN: Final = "/members/"
 _TAG_SIZE: Final = 16
 _FORGET: Final = {"clear-site-data": '"cache", "storage"'}
@@ -52,7 +61,7 @@ class Doors:
     proof_key: Final = b""
     account: Final = "../../members/account"
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: "Accounts") -> None:
         self._accounts: Final = accounts
         self.cookie: Final = SessionCookie("chatapp-member", lasts_for=None)
 
@@ -98,7 +107,7 @@ def _signed_out(request: Request) -> Response:
 class AccountPages:
     """What a gateway serves to members beside their windows."""
 
-    def __init__(self, accounts: Accounts, budget: WebBudget, *, title: str = "") -> None:
+    def __init__(self, accounts: "Accounts", budget: WebBudget, *, title: str = "") -> None:
         """`title`: the name of the desk; empty for the usual one."""
         self._accounts: Final = accounts
         self._title: Final = title or "ChatApp"
@@ -203,7 +212,7 @@ class AccountPages:
             return wrong(wrong=words.NOT_KEPT, status=503)
 
     async def _signed_in(
-        self, request: Request, account: Account, secret: bytes, *, stays: bool
+        self, request: Request, account: "Account", secret: bytes, *, stays: bool
     ) -> Response:
         """Give the browser a cookie that it has never had, and end what it has had before."""
         before = self._accounts.sessions.find(self._cookie.read(request))
@@ -246,7 +255,7 @@ class AccountPages:
         return await self._account_page(session, account)
 
     async def _account_page(
-        self, session: Session, account: Account, *, wrong: str = "", status: int = 200
+        self, session: Session, account: "Account", *, wrong: str = "", status: int = 200
     ) -> Response:
         size = await asyncio.to_thread(account.folder.size)
         browsers = sum(1 for _ in self._accounts.sessions.of(session.account))
@@ -266,7 +275,7 @@ class AccountPages:
         )
 
     async def _proved(
-        self, request: Request, does: Callable[[Account, bytes, Fields], Awaitable[Response]]
+        self, request: Request, does: "Callable[[Account, bytes, Fields], Awaitable[Response]]"
     ) -> Response:
         """Do something for which the passphrase is asked once more: the browser may be one that
         somebody left alone."""
@@ -293,7 +302,7 @@ class AccountPages:
             return await wrong(wrong=words.NOT_KEPT, status=503)
 
     async def _change_passphrase(self, request: Request) -> Response:
-        async def change(account: Account, secret: bytes, fields: Fields) -> Response:
+        async def change(account: "Account", secret: bytes, fields: Fields) -> Response:
             new = {"passphrase": fields.get("new", ""), "again": fields.get("again", "")}
             session = self._doors.session(request)
             if (why := _unfit(new)) and session is not None:
@@ -305,7 +314,7 @@ class AccountPages:
         return await self._proved(request, change)
 
     async def _export(self, request: Request) -> Response:
-        async def export(account: Account, secret: bytes, _: Fields) -> Response:
+        async def export(account: "Account", secret: bytes, _: Fields) -> Response:
             pieces = await account.exported(secret)
             file_name = f"{account.folder.key}.tar"
             return StreamingResponse(
@@ -317,7 +326,7 @@ class AccountPages:
         return await self._proved(request, export)
 
     async def _remove(self, request: Request) -> Response:
-        async def remove(account: Account, secret: bytes, fields: Fields) -> Response:
+        async def remove(account: "Account", secret: bytes, fields: Fields) -> Response:
             await self._accounts.remove(account, secret, gives_up="release" in fields)
             return self._farewell(request, words.GONE)
 

@@ -15,8 +15,9 @@ from typing import IO, Final, cast
 
 import msgspec
 
+from chatapp.peer.faces.web.accounts.errors import FolderDamaged
 from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, FOLDER_OPENED_MAX
-from chatapp.wire.errors import ChatAppError, SealError
+from chatapp.wire.errors import SealError
 from chatapp.wire.folders import make_private, sync_folder, write_whole
 from chatapp.wire.passphrase import PIECE, Lock, SealedReader, SealingWriter
 
@@ -33,14 +34,6 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """By which its person signs in."""
     lock: Lock
-
-
-class FolderDamaged(ChatAppError):
-    """A sealed folder cannot be opened, though the key is right."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is damaged; restore it from a copy")
-        self.path = path
 
 
 class AccountFolder:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from chatapp.peer.faces.web.accounts.errors import TooManyTries
 from chatapp.peer.faces.web.budget import FairTurns
 from chatapp.peer.faces.web.limits import (
     MAKES_BURST,
@@ -22,10 +23,6 @@ from chatapp.peer.faces.web.limits import (
 from chatapp.wire.buckets import Buckets
 
 T = TypeVar("T")
-
-
-class TooManyTries(Exception):
-    """No further passphrase is looked at now."""
 
 
 class Tries:

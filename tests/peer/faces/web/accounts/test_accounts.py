@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord, FolderDamaged
+from chatapp.peer.faces.web.accounts.errors import FolderDamaged
+from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
 from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, MEMBER_REQUESTS_BURST
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.words import accounts as words
