@@ -13,6 +13,7 @@ from bench import (
     clustermail,
     direct,
     fanout,
+    files,
     frugal,
     joining,
     mail,
@@ -54,6 +55,8 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "H1": past.h1,
     "P1": past.p1,
     "W1": web.w1,
+    "X1": files.x1,
+    "X3": files.x3,
 }
 
 

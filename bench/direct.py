@@ -77,6 +77,20 @@ class Pair:
         found["bob"], found["lost"] = there["cpu"], there["lost"]
         return found
 
+    def offer(self, path: Path) -> float:
+        """Offer a file to bob; return the seconds that this took."""
+        order = {"do": "offer", "to": self.to, "path": str(path)}
+        return float(self.alice.ask(json.dumps(order))["seconds"])
+
+    def fetch(self, path: Path) -> None:
+        """Begin to fetch what was offered last."""
+        ready(self.bob, {"do": "fetch", "path": str(path)})
+
+    def fetched(self) -> dict[str, float]:
+        """Wait until bob has it."""
+        found: dict[str, float] = self.bob.ask(json.dumps({"do": "fetched"}))
+        return found
+
     @property
     def cpu(self) -> float:
         """Seconds of processor time that both ends have had so far, all their threads included."""
@@ -125,10 +139,15 @@ def checked(there: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def pair(
-    *, seeds: tuple[int, int] = (1, 2), loop: str = "", folder: Path | None = None
+    *,
+    seeds: tuple[int, int] = (1, 2),
+    loop: str = "",
+    folder: Path | None = None,
+    cores: tuple[int | None, int | None] = (THERE, HERE),
 ) -> Iterator[Pair]:
-    """A registry and two nodes, gone afterwards. `folder`: for what they store."""
-    with pairs(1, seeds=seeds, loop=loop, folder=folder) as (both,):
+    """A registry and two nodes, gone afterwards. `folder`: for what they store. `cores`: as in
+    `pairs`."""
+    with pairs(1, seeds=seeds, loop=loop, folder=folder, cores=cores) as (both,):
         yield both
 
 
@@ -139,8 +158,10 @@ def pairs(
     seeds: tuple[int, int] = (1, 2),
     loop: str = "",
     folder: Path | None = None,
+    cores: tuple[int | None, int | None] = (THERE, HERE),
 ) -> Iterator[list[Pair]]:
-    """A registry and two nodes for each pair, gone afterwards. `folder`: for what they store."""
+    """A registry and two nodes for each pair, gone afterwards. `folder`: for what they store.
+    `cores`: those of bob and alice; None: any."""
     with ExitStack() as stack:
         folder = folder or stack.enter_context(scratch())
         registry = stack.enter_context(RegistryProcess(folder / "registry"))
@@ -151,7 +172,7 @@ def pairs(
                 stack.enter_context(
                     node(name, ("127.0.0.1", registry.port), folder, str(seed), loop, core=core)
                 )
-                for name, seed, core in zip(names, seeds, (THERE, HERE), strict=True)
+                for name, seed, core in zip(names, seeds, cores, strict=True)
             ]
             for one in nodes:
                 if one.told() != "ready":

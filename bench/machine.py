@@ -189,8 +189,19 @@ class Process:
 
     def memory(self) -> int:
         """Bytes resident."""
+        return self._bytes_of("VmRSS:")
+
+    def begin_peak(self) -> None:
+        """Have `peak` count from now on."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def peak(self) -> int:
+        """The most bytes that were resident since `begin_peak`."""
+        return self._bytes_of("VmHWM:")
+
+    def _bytes_of(self, key: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(key):
                 return int(line.split()[1]) * 1024
         return 0
 

@@ -12,6 +12,9 @@ Told by lines of JSON on standard input, answers by one line each:
     {"do": "talk", "to": NAME, "count": N, "every": S}   sentences, S seconds apart
     {"do": "expect", "count": N}   "ready"; when N texts were shown, what came of them
     {"do": "come in", "to": NAME}  a text at once; how long it and the table took from now on
+    {"do": "offer", "to": NAME, "path": P}   a file; how long that took
+    {"do": "fetch", "path": P}     "ready"; the file that was offered last comes there
+    {"do": "fetched"}              when it is there, how long it took
     {"do": "lose", "share": S}     from now on, this share of the datagrams to us is lost
 
 Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
@@ -28,7 +31,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from chatapp.peer.api.conversations import person, room
 from chatapp.peer.api.events import MailReturned, MessageState, Said
+from chatapp.peer.api.files import FileState
 from chatapp.peer.node.receipts import Receipt
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address
@@ -104,12 +109,16 @@ class Node:
         self._wanted = 0
         self._shown: list[int] = []
         self._times: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        self._offers: asyncio.Queue[Said] = asyncio.Queue()
+        self._fetching: asyncio.Task[dict[str, float]] | None = None
 
     async def watch(self) -> None:
         """Show events as a face does: in batches, each marked as shown."""
         while batch := await self._me.next_events():
             for event in batch:
-                if isinstance(event, Said):
+                if isinstance(event, Said) and event.file is not None:
+                    self._offers.put_nowait(event)
+                elif isinstance(event, Said):
                     self._shown.append(int(event.text[:8]))
                 elif isinstance(event, MailReturned):
                     self._shown += [int(line.text[:8]) for line in event.lines]
@@ -133,6 +142,15 @@ class Node:
                 tell(await self._come_in(order["to"]))
             case "expect":
                 await self._expect(order["count"])
+            case "offer":
+                tell(await self._offer(order["to"], Path(order["path"])))
+            case "fetch":
+                line = await asyncio.wait_for(self._offers.get(), _PATIENCE)
+                self._fetching = asyncio.create_task(self._fetch(line, Path(order["path"])))
+                tell("ready")
+            case "fetched":
+                assert self._fetching is not None
+                tell(await self._fetching)
             case "lose":
                 LossyEndpoint.loss.share = order["share"]
                 tell({})
@@ -150,6 +168,7 @@ class Node:
             "p50": statistics.median(took),
             "p90": sorted(took)[int(0.9 * count)],
             "cpu": time.process_time() - cpu,
+            "ended": time.monotonic(),
         }
 
     async def _talk(self, to: str, count: int, every: float) -> None:
@@ -176,6 +195,22 @@ class Node:
 
         settled, complete = await asyncio.gather(said(), ready())
         return {"settled": settled, "complete": complete}
+
+    async def _offer(self, to: str, path: Path) -> dict[str, float]:
+        began = time.monotonic()
+        where = room(to[1:]) if to.startswith("#") else person(to)
+        await self._me.send_file(where, path)
+        return {"seconds": time.monotonic() - began}
+
+    async def _fetch(self, line: Said, path: Path) -> dict[str, float]:
+        """Fetch a file whose offer was shown."""
+        began, cpu = time.monotonic(), time.process_time()
+        transfer = await self._me.accept_file(line, path)
+        file = await asyncio.wait_for(transfer.settled(), _PATIENCE)
+        ended = time.monotonic()
+        if file.state is not FileState.DONE:
+            raise RuntimeError(f"{path}: {file.state.name} {file.trouble} {file.detail}")
+        return {"seconds": ended - began, "ended": ended, "cpu": time.process_time() - cpu}
 
     async def _stream(
         self, to: str, count: int, window: int, size: int, *, takes_detours: bool

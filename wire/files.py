@@ -15,6 +15,8 @@ from chatapp.wire.messages.direct import FileOffer
 HASH_SIZE: Final = 32
 PAGE_SIZE: Final = PAGE_CHUNKS * HASH_SIZE
 _FILE_ID: Final = b"chatapp file 1\0"
+_DIGITS: Final = b"0" + b"1" * 255
+_VALUES: Final = bytes(int(value == ord("1")) for value in range(256))
 
 
 def chunk_count(size: int) -> int:
@@ -31,6 +33,18 @@ def page_span(size: int, page: int) -> range:
     """Return the chunks whose hashes a page has."""
     first = page * PAGE_CHUNKS
     return range(first, min(first + PAGE_CHUNKS, chunk_count(size)))
+
+
+def packed(here: bytes | bytearray) -> bytes:
+    """Return as bits, the first one the lowest of the first byte, which of these are not zero."""
+    digits = here[::-1].translate(_DIGITS)
+    return int(digits or b"0", 2).to_bytes(-(-len(here) // 8), "little")
+
+
+def unpacked(bits: bytes, count: int) -> bytes:
+    """Return a byte, 0 or 1, for each of the first `count` bits; for those that are missing, 0."""
+    digits = f"{int.from_bytes(bits, 'little'):0{count}b}".encode()[::-1][:count]
+    return digits.translate(_VALUES)
 
 
 def is_offer_sound(offer: FileOffer) -> bool:

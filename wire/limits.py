@@ -542,6 +542,9 @@ FILE_LINK_IDLE_MAX: Final = 60.0
 FILE_ASKED_MAX: Final = 16
 """Requests on one connection that are not answered: what waits for a reader is 4 MiB at most."""
 
+FILE_OTHERS_MAX: Final = 8
+"""People of whom one who has a file says that they may have some of it."""
+
 FILES_KNOWN_MAX: Final = 256
 """Files that a peer knows, its own and those offered to it: the oldest is forgotten."""
 

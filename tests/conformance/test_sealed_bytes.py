@@ -192,6 +192,12 @@ def test_a_file() -> None:
     assert offer[1:] == ["plan.txt", [5, len(content), key, [hashlib.sha256(page).digest()]]]
 
 
+def test_who_has_what_of_a_file() -> None:
+    """Clause 6.19: "the lowest of the first byte for the first one"."""
+    assert fields("files", "ask.have") == [3, printed("files", "file"), 0]
+    assert fields("files", "have") == [3, 0, b"\1", [printed("keys", "bob.identity")]]
+
+
 @pytest.mark.parametrize("counter", [0, 1])
 def test_group_frames(counter: int) -> None:
     """Clause 8.2: "The nonce of a GROUP frame is its sender index and its counter; the 25 bytes of

@@ -30,7 +30,7 @@ from chatapp.wire.codec import (
     join_frames,
     pack_relayed,
 )
-from chatapp.wire.files import ChunkSeal, file_id
+from chatapp.wire.files import ChunkSeal, file_id, packed
 from chatapp.wire.identity import (
     AgreementKey,
     Identity,
@@ -58,7 +58,15 @@ from chatapp.wire.messages.direct import (
     SeenUpTo,
     Typing,
 )
-from chatapp.wire.messages.files import AskChunk, AskPage, NotServed, PageGiven, Unserved
+from chatapp.wire.messages.files import (
+    AskChunk,
+    AskHave,
+    AskPage,
+    Have,
+    NotServed,
+    PageGiven,
+    Unserved,
+)
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import LetterBody
 from chatapp.wire.messages.registration import (
@@ -294,8 +302,10 @@ def _files() -> Iterator[tuple[str, Value]]:
     yield "chunk", chunk_header(0) + ChunkSeal(FILE_KEY).seal(0, FILE)
     yield "ask.page", encode(AskPage(named, 0))
     yield "ask.chunk", encode(AskChunk(named, 0))
+    yield "ask.have", encode(AskHave(named, 0))
     yield "page.given", encode(PageGiven(0, _page()))
     yield "not.served", encode(NotServed(named, Unserved.CHANGED))
+    yield "have", encode(Have(0, packed(b"\1"), (BOB.identity.public,)))
 
 
 def letter_body() -> LetterBody:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cast.stage import Stage, playing
 from tests.faults.cluster import FaultyCluster
+from tests.faults.namespaces import Lab, lab_or_skip
 
 _FIGURE = "figure"
 Note = Callable[[str, str, str], None]
@@ -45,6 +46,13 @@ async def cluster(outspoken_stage: Stage) -> AsyncIterator[FaultyCluster]:
         assert made.complaints() == []
     finally:
         made.servers.kill()
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A small network."""
+    with lab_or_skip() as lab:
+        yield lab
 
 
 @contextlib.contextmanager

@@ -13,6 +13,13 @@ from typing import Final, Self
 
 import pytest
 
+from tests.cast.lines import WELCOME, beginning
+from tests.cast.people import Person
+from tests.cast.program import Program
+from tests.cast.stage import CHATAPP, Stage
+
+PORT: Final = 5_000
+"""The registry's, on its machine."""
 NETWORK: Final = "10.77.0"
 INSIDE: Final = "192.168.77"
 _TOOLS: Final = ("ip", "nft", "conntrack")
@@ -119,6 +126,12 @@ class Lab:
         """Drop longer TCP packets to this machine silently (an MTU black hole)."""
         self.filter(name, f"ip protocol tcp ip length > {size}")
 
+    def slow(self, name: str, megabits: int) -> None:
+        """Let so many megabits a second to a machine and from it."""
+        for where, port in (("hub", f"to-{name}"), (name, "eth0")):
+            rate = f"rate {megabits}mbit burst 64k latency 50ms"
+            self.run(where, f"tc qdisc replace dev {port} root tbf {rate}")
+
     def cut(self, name: str) -> None:
         """Cut this machine off."""
         self.run("hub", f"ip link set to-{name} down")
@@ -148,6 +161,41 @@ class Lab:
         # kernel has not divided yet.
         self.run(one, f"ip link set {port} gso_max_segs 1")
         self.run(other, f"ip link set {other_port} gso_max_segs 1")
+
+
+class Town:
+    """A registry and people, each on a machine of their own."""
+
+    def __init__(self, lab: Lab, stage: Stage) -> None:
+        self.lab = lab
+        self.stage = stage
+        self.server = lab.machine("registry")
+
+    async def registry(self) -> Program:
+        words = [*self.lab.inside("registry"), *CHATAPP, "-s", str(PORT)]
+        registry = await self.stage.run("registry", words, home="registry")
+        await registry.sees(beginning("[Registry listening"))
+        return registry
+
+    async def peer(self, name: str, *, server: str | None = None) -> Person:
+        words = [
+            *self.lab.inside(name),
+            *CHATAPP,
+            "-c",
+            name,
+            server or self.server,
+            str(PORT),
+            "6000",
+        ]
+        return await self.stage.person(name, words)
+
+    async def peers(self, *names: str) -> list[Person]:
+        peers = [await self.peer(name) for name in names]
+        for peer in peers:
+            await peer.sees(WELCOME)
+        for peer in peers:
+            await peer.knows(*names)
+        return peers
 
 
 def why_not() -> str:

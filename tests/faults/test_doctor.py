@@ -8,8 +8,8 @@ import pytest
 
 from tests.cast.lines import BYE, WELCOME, beginning
 from tests.cast.stage import CHATAPP, Stage
+from tests.faults.namespaces import PORT, Town
 from tests.faults.routers import RoutedLab, routed_lab_or_skip
-from tests.faults.test_namespaces import PORT, Town
 
 BOTH_SILENT = "no answer. The server's machine is off or has another address, or a firewall drops"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,59 +19,16 @@ from tests.cast.lines import (
     received,
     relayed,
 )
-from tests.cast.people import Person
 from tests.cast.program import Program
-from tests.cast.stage import CHATAPP, Stage
+from tests.cast.stage import Stage
 from tests.endtoend.test_every_spelling import enter
 from tests.faults.conftest import Note
-from tests.faults.namespaces import Lab, lab_or_skip
+from tests.faults.namespaces import PORT, Lab, Town
 from tests.faults.size import bar, dose, only_whole
 
-PORT = 5_000
 MESSAGES = dose(40, 1_000)
 AT_ONCE = 10
 TCP_BLOCKED = beginning(f"[The server answers on UDP, but not on TCP port {PORT}: ")
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    with lab_or_skip() as lab:
-        yield lab
-
-
-class Town:
-    """A registry and people, each on a machine of their own."""
-
-    def __init__(self, lab: Lab, stage: Stage) -> None:
-        self.lab = lab
-        self.stage = stage
-        self.server = lab.machine("registry")
-
-    async def registry(self) -> Program:
-        words = [*self.lab.inside("registry"), *CHATAPP, "-s", str(PORT)]
-        registry = await self.stage.run("registry", words, home="registry")
-        await registry.sees(beginning("[Registry listening"))
-        return registry
-
-    async def peer(self, name: str, *, server: str | None = None) -> Person:
-        words = [
-            *self.lab.inside(name),
-            *CHATAPP,
-            "-c",
-            name,
-            server or self.server,
-            str(PORT),
-            "6000",
-        ]
-        return await self.stage.person(name, words)
-
-    async def peers(self, *names: str) -> list[Person]:
-        peers = [await self.peer(name) for name in names]
-        for peer in peers:
-            await peer.sees(WELCOME)
-        for peer in peers:
-            await peer.knows(*names)
-        return peers
 
 
 @pytest.mark.parametrize("percent", [20, 40])

@@ -9,9 +9,8 @@ from tests.cast.desk import position
 from tests.cast.lines import SAVED, beginning, no_ack
 from tests.cast.stage import Stage
 from tests.faults.conftest import Note
-from tests.faults.namespaces import lab_or_skip
+from tests.faults.namespaces import Town, lab_or_skip
 from tests.faults.size import bar, dose
-from tests.faults.test_namespaces import Town
 
 LEASE = dose(5, 30)
 AWAY_WITHIN = LEASE + 5.0

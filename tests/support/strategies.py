@@ -18,7 +18,7 @@ from msgspec import inspect
 import chatapp.wire.messages
 from chatapp.wire import codec
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
-from chatapp.wire.messages.files import AskChunk, AskPage, NotServed, PageGiven
+from chatapp.wire.messages.files import AskChunk, AskHave, AskPage, Have, NotServed, PageGiven
 from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
@@ -48,8 +48,10 @@ ALONE: Final[dict[type[Message], Decode]] = {
     GroupBody: codec.decode_group_body,
     AskPage: codec.decode_file_request,
     AskChunk: codec.decode_file_request,
+    AskHave: codec.decode_file_request,
     PageGiven: codec.decode_file_notice,
     NotServed: codec.decode_file_notice,
+    Have: codec.decode_file_notice,
 }
 """Messages that are sent alone, with their decoders."""
 

@@ -16,8 +16,10 @@ from chatapp.wire.files import (
     chunk_count,
     clean_name,
     is_offer_sound,
+    packed,
     page_count,
     page_span,
+    unpacked,
 )
 from chatapp.wire.limits import CHUNK_SIZE, FILE_MAX, PAGE_CHUNKS
 from chatapp.wire.messages.direct import FileOffer, Unknown
@@ -32,6 +34,19 @@ def test_pages_have_each_chunk_once(size: int) -> None:
     assert all(before.stop == after.start for before, after in itertools.pairwise(pages))
     assert all(0 < len(page) <= PAGE_CHUNKS for page in pages)
     assert chunk_count(size) * CHUNK_SIZE >= size > (chunk_count(size) - 1) * CHUNK_SIZE or not size
+
+
+@given(st.lists(st.booleans(), max_size=100))
+def test_bits_are_unpacked_as_they_were_packed(bits: list[bool]) -> None:
+    assert unpacked(packed(bytes(bits)), len(bits)) == bytes(bits)
+    assert packed(bytes(bits))[:1] == (
+        bytes([sum(bit << n for n, bit in enumerate(bits[:8]))]) if bits else b""
+    )
+
+
+@given(st.binary(max_size=20), st.integers(0, 100))
+def test_any_bits_are_unpacked(bits: bytes, count: int) -> None:
+    assert len(unpacked(bits, count)) == count
 
 
 @given(st.binary(min_size=1, max_size=100), st.integers(0, 2**22))

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from chatapp.wire.limits import CHUNK_SIZE, FILE_PAGES_MAX, PAGE_CHUNKS
+from chatapp.wire.limits import CHUNK_SIZE, FILE_OTHERS_MAX, FILE_PAGES_MAX, PAGE_CHUNKS, Key
 
 FileId: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 """Names a file to those who know its key."""
@@ -29,7 +29,14 @@ class AskChunk(msgspec.Struct, frozen=True, array_like=True, tag=2):
     chunk: ChunkIndex
 
 
-FileRequest: TypeAlias = AskPage | AskChunk
+class AskHave(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """Which chunks of this page do you have, and who else may have some?"""
+
+    file: FileId
+    page: PageIndex
+
+
+FileRequest: TypeAlias = AskPage | AskChunk | AskHave
 
 
 class Unserved(enum.IntEnum):
@@ -57,4 +64,14 @@ class NotServed(msgspec.Struct, frozen=True, array_like=True, tag=2):
     reason: Unserved
 
 
-FileNotice: TypeAlias = PageGiven | NotServed
+class Have(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """What the answerer has of a page."""
+
+    page: PageIndex
+    chunks: Annotated[bytes, msgspec.Meta(max_length=PAGE_CHUNKS // 8)]
+    """A bit for each chunk, the first one the lowest of the first byte."""
+    others: Annotated[tuple[Key, ...], msgspec.Meta(max_length=FILE_OTHERS_MAX)]
+    """The identity keys of others who have asked for the file."""
+
+
+FileNotice: TypeAlias = PageGiven | NotServed | Have

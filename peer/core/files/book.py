@@ -52,12 +52,28 @@ class KnownFile(msgspec.Struct, kw_only=True):
     """Of ours, and of theirs once it was accepted."""
     pages: tuple[bytes, ...] = ()
     modified: int = 0
-    """Of ours: when it was last changed, in nanoseconds, as its file system says."""
+    """Of one that others may fetch from us: when it was last changed, in nanoseconds, as its file
+    system says."""
 
     @property
     def is_ours(self) -> bool:
         """Whether we offer it."""
         return not self.identity
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether it is ours, and may be fetched."""
+        return self.is_ours and self.state not in (FileState.WITHDRAWN, FileState.REFUSED)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is of somebody else, was offered in a room, and we fetch it or have it."""
+        return (
+            not self.is_ours
+            and bool(self.key)
+            and self.conversation.is_room
+            and self.state in (FileState.WAITING, FileState.RUNNING, FileState.DONE)
+        )
 
 
 class FileBook:
@@ -88,8 +104,14 @@ class FileBook:
     def of_ours(self, file: bytes) -> KnownFile | None:
         """Return the file of ours that others name like this, while it is offered."""
         found = self._by_file_id.get(file)
-        is_over = found is not None and found.state in (FileState.WITHDRAWN, FileState.REFUSED)
-        return None if is_over else found
+        return found if found is not None and found.is_offered else None
+
+    def of_others(self, file: bytes) -> list[KnownFile]:
+        """Return the files that others name like this, which were offered in a room and which we
+        fetch or have: they may be given to who is in it."""
+        return [
+            known for known in self._files.values() if known.is_held and file_id(known.key) == file
+        ]
 
     # --- what happens
 

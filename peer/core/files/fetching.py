@@ -1,41 +1,57 @@
-"""One file on its way to us: which pages and chunks are asked for, and which are here (clauses 6.16 to 6.18)."""
+"""One file on its way to us: which pages and chunks are asked for, of whom, and which are here
+(clauses 6.16 to 6.19)."""
 
 import hashlib
+import random
 from collections.abc import Iterable
 from typing import Final
 
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.files import HASH_SIZE, chunk_count, file_id, page_span
+from chatapp.wire.files import (
+    HASH_SIZE,
+    chunk_count,
+    file_id,
+    packed,
+    page_count,
+    page_span,
+    unpacked,
+)
 from chatapp.wire.limits import CHUNK_SIZE, PAGE_CHUNKS
 from chatapp.wire.messages.direct import FileOffer
-from chatapp.wire.messages.files import AskChunk, AskPage, FileRequest, PageGiven
+from chatapp.wire.messages.files import AskChunk, AskHave, AskPage, FileRequest, Have, PageGiven
 
 WINDOW: Final = 8
-"""Chunks that are asked for at a time: 2 MiB are on their way."""
+"""Chunks that one holder is asked for at a time: 2 MiB are on their way."""
 
-WRONG_MAX: Final = 3
-"""Wrong chunks after which what somebody sends is not the file that was offered."""
+HAVE_ASKED_EACH: Final = 1.0
+"""Seconds until a holder is asked again what they have, and who else has some."""
+
+ASKED_ELSEWHERE_AFTER: Final = 3.0
+"""Seconds until a chunk that one holder does not bring is asked of another who has nothing else to
+give: a slow one holds nobody up."""
 
 
 class Fetch:
-    """What of one file is here, and what is asked for on the present link."""
+    """What of one file is here, and what is asked for on the present links."""
 
-    def __init__(self, offer: FileOffer) -> None:
+    def __init__(self, offer: FileOffer, rng: random.Random | None = None) -> None:
+        """`rng`: several people may have the file, and it chooses among chunks that as many have;
+        None: one person has it, and is asked for one chunk after the other."""
         self.offer: Final = offer
         self.file: Final = file_id(offer.key)
-        self._hashes: dict[int, bytes] = {}
-        self._checked: set[int] = set()
+        self.rng: Final = rng
+        self.sources: Final[list[Source]] = []
+        """Those who are asked now."""
+        self.changes = 0
+        """How often what is to be asked for may have changed other than by asking."""
+        self.page = 0
+        """The first page of which chunks are missing."""
+        self._pages: Final = page_count(offer.size)
+        self._hashes: Final[dict[int, bytes]] = {}
+        self._checked: Final[set[int]] = set()
         """Pages of which it is known which chunks are here."""
-        self._page_asked: int | None = None
         self._here: Final = bytearray(chunk_count(offer.size))
         self._count_here = 0
-        self._asked: set[int] = set()
-        self._coming: Final[set[int]] = set()
-        """Chunks that have come, and are being checked and written."""
-        self._next = 0
-        """All chunks before this one are here or asked for."""
-        self.wrong = 0
-        """Chunks that were not the ones that were offered."""
 
     @property
     def is_whole(self) -> bool:
@@ -47,85 +63,268 @@ class Fetch:
         """The bytes that are here."""
         return min(self._count_here * CHUNK_SIZE, self.offer.size)
 
-    def link_changed(self) -> None:
-        """Forget what was asked for: there is another link, or none."""
-        self._asked.clear()
-        self._coming.clear()
-        self._page_asked, self._next = None, 0
+    def source(self, *, is_whole: bool) -> "Source":
+        """Return what is asked of one more holder from now on. `is_whole`: it has offered the
+        file."""
+        source = Source(self, is_whole=is_whole)
+        self.sources.append(source)
+        self.changes += 1
+        return source
 
-    def take_requests(self) -> list[FileRequest]:
-        """Return what is to be asked for now."""
-        requests: list[FileRequest] = []
-        while (
-            len(self._asked) + len(self._coming) < WINDOW
-            and (chunk := self._next_missing()) is not None
-        ):
-            page = chunk // PAGE_CHUNKS
-            if page not in self._checked:
-                if page not in self._hashes and self._page_asked is None:
-                    self._page_asked = page
-                    requests.append(AskPage(self.file, page))
-                break
-            self._asked.add(chunk)
-            self._next = chunk + 1
-            requests.append(AskChunk(self.file, chunk))
-        return requests
+    # --- what is here
 
-    def _next_missing(self) -> int | None:
-        """Return the first chunk that is neither here nor on its way."""
-        while (chunk := self._here.find(0, self._next)) >= 0:
-            if chunk not in self._asked and chunk not in self._coming:
-                return chunk
-            self._next = chunk + 1
-        return None
+    def has(self, chunk: int) -> bool:
+        """Whether a chunk is here."""
+        return chunk < len(self._here) and bool(self._here[chunk])
+
+    def have(self, page: int) -> bytes:
+        """Return which chunks of a page are here, as bits."""
+        span = page_span(self.offer.size, page)
+        return packed(self._here[span.start : span.stop])
+
+    def hashes(self, page: int) -> bytes | None:
+        """Return a page of hashes; None if it is not here."""
+        return self._hashes.get(page)
+
+    def all_hashes(self) -> bytes:
+        """Return the hashes of all chunks of a whole file."""
+        return b"".join(self._hashes[page] for page in range(self._pages))
+
+    def is_checked(self, page: int) -> bool:
+        """Whether it is known which chunks of a page are here."""
+        return page in self._checked
+
+    def missing(self, page: int) -> list[int]:
+        """Return the chunks of a page that are not here."""
+        span = page_span(self.offer.size, page)
+        return [chunk for chunk in span if not self._here[chunk]]
 
     # --- what comes
 
-    def page_came(self, given: PageGiven) -> range:
+    def page_came(self, given: PageGiven) -> range | None:
         """Take a page of hashes; return its chunks, of which is to be found out which are here.
-        Raises DecodeError for one that was not asked for, or is not the one of the offer."""
-        if given.page != self._page_asked:
-            raise DecodeError("page", "not asked for")
+        None: it has come before. Raises DecodeError for one that is not the one of the offer."""
         span = page_span(self.offer.size, given.page)
         digest = hashlib.sha256(given.hashes).digest()
         if len(given.hashes) != len(span) * HASH_SIZE or digest != self.offer.pages[given.page]:
             raise DecodeError("page", "not that of the offer")
-        self._page_asked = None
+        if given.page in self._hashes:
+            return None
         self._hashes[given.page] = given.hashes
         return span
 
     def page_checked(self, page: int, here: Iterable[int]) -> None:
         """Note which chunks of a page are here."""
         self._checked.add(page)
+        self.changes += 1
         for chunk in here:
-            self._keep(chunk)
+            self.keep(chunk)
 
     def digest(self, chunk: int) -> bytes:
         """Return the hash of a sealed chunk whose page has come."""
         start = chunk % PAGE_CHUNKS * HASH_SIZE
         return self._hashes[chunk // PAGE_CHUNKS][start : start + HASH_SIZE]
 
-    def chunk_came(self, chunk: int) -> bytes:
-        """Return the hash that a chunk must have which came. Raises DecodeError for one that was not
-        asked for, or comes a second time."""
-        if chunk not in self._asked:
+    def keep(self, chunk: int) -> None:
+        """Note that a chunk is here."""
+        if self._here[chunk]:
+            return
+        self._here[chunk] = 1
+        self._count_here += 1
+        while self.page < self._pages and not self._lacks(self.page):
+            self.page += 1
+
+    def _lacks(self, page: int) -> bool:
+        span = page_span(self.offer.size, page)
+        return self._here.find(0, span.start, span.stop) >= 0
+
+    # --- what is asked for
+
+    def pages_to_ask(self, *, ahead: int) -> range:
+        """Return the pages whose chunks may be asked for: the first that lacks some, and so many
+        behind it."""
+        return range(self.page, min(self.page + 1 + ahead, self._pages))
+
+    def is_on_its_way(self, chunk: int) -> bool:
+        """Whether a chunk is asked for, or is being checked and written."""
+        return any(chunk in source.asked or chunk in source.coming for source in self.sources)
+
+    def rarest_last(self, chunks: list[int]) -> list[int]:
+        """Put those in front that most have; those that as many have in any order, or the first
+        ones last if only one person has the file."""
+        if self.rng is None:
+            return chunks[::-1]
+        self.rng.shuffle(chunks)
+        partly = [source for source in self.sources if not source.is_whole]
+        if partly:
+            chunks.sort(key=lambda chunk: -sum(source.gives(chunk) for source in partly))
+        return chunks
+
+
+class Source:
+    """What is asked of one holder, on one link."""
+
+    def __init__(self, fetch: Fetch, *, is_whole: bool) -> None:
+        """`is_whole`: as in `Fetch.source`."""
+        self._fetch: Final = fetch
+        self.is_whole: Final = is_whole
+        self.asked: Final[dict[int, float]] = {}
+        """When each chunk was asked for that has not come."""
+        self.coming: Final[set[int]] = set()
+        """Chunks that have come, and are being checked and written."""
+        self._has: Final[dict[int, bytes]] = {}
+        """A byte for each chunk of a page, as they said last."""
+        self._wrong: Final[set[int]] = set()
+        """Chunks that were not the ones that were offered."""
+        self._page_asked: int | None = None
+        self._have_asked: int | None = None
+        """The page of which was asked what they have."""
+        self._have_asked_at: float | None = None
+        self._queues: Final[dict[int, tuple[int, list[int]]]] = {}
+        """Of each page what may be asked for, the next one last, and after how many changes."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that the file consists of is asked of this holder."""
+        return not self.asked and not self.coming and self._page_asked is None
+
+    def gives(self, chunk: int) -> bool:
+        """Whether this holder has a chunk, as far as we know."""
+        page, place = divmod(chunk, PAGE_CHUNKS)
+        return self.is_whole or (page in self._has and bool(self._has[page][place]))
+
+    def close(self) -> None:
+        """Forget what was asked for: the link is over."""
+        self._fetch.sources.remove(self)
+        self._fetch.changes += 1
+
+    # --- out
+
+    def take_requests(self, *, now: float) -> list[FileRequest]:
+        """Return what is to be asked for now."""
+        requests: list[FileRequest] = []
+        if self._is_have_due(now):
+            self._have_asked, self._have_asked_at = self._fetch.page, now
+            requests.append(AskHave(self._fetch.file, self._fetch.page))
+        while len(self.asked) + len(self.coming) < WINDOW:
+            request = self._next(now)
+            if request is None:
+                break
+            requests.append(request)
+        return requests
+
+    def _is_have_due(self, now: float) -> bool:
+        if self._fetch.rng is None or self._have_asked is not None or self._fetch.is_whole:
+            return False
+        before = self._have_asked_at
+        return before is None or now >= before + HAVE_ASKED_EACH
+
+    def _next(self, now: float) -> FileRequest | None:
+        fetch = self._fetch
+        for page in fetch.pages_to_ask(ahead=1 if self.is_whole else 0):
+            if not fetch.is_checked(page):
+                return self._ask_page(page)
+            if (chunk := self._next_of(page)) is not None:
+                return self._ask(chunk, now)
+        overdue = self._next_overdue(now)
+        return None if overdue is None else self._ask(overdue, now)
+
+    def _ask_page(self, page: int) -> AskPage | None:
+        """Ask for a page; one who has none of its chunks does not know it either."""
+        is_known = self._fetch.hashes(page) is not None or not (
+            self.is_whole or any(self._has.get(page, b""))
+        )
+        if is_known or self._page_asked is not None:
+            return None
+        self._page_asked = page
+        return AskPage(self._fetch.file, page)
+
+    def _ask(self, chunk: int, now: float) -> AskChunk:
+        self.asked[chunk] = now
+        return AskChunk(self._fetch.file, chunk)
+
+    def _next_of(self, page: int) -> int | None:
+        """Return the next chunk of a page that is neither here nor on its way."""
+        queue = self._queue(page)
+        while queue:
+            chunk = queue.pop()
+            if not self._fetch.has(chunk) and not self._fetch.is_on_its_way(chunk):
+                return chunk
+        return None
+
+    def _queue(self, page: int) -> list[int]:
+        fetch = self._fetch
+        changes, queue = self._queues.get(page, (-1, []))
+        if changes != fetch.changes:
+            others = len(fetch.sources) > 1
+            wanted = [
+                chunk
+                for chunk in fetch.missing(page)
+                if self.gives(chunk) and not (others and chunk in self._wrong)
+            ]
+            queue = fetch.rarest_last(wanted)
+            for done in [known for known in self._queues if known < fetch.page]:
+                del self._queues[done]
+            self._queues[page] = fetch.changes, queue
+        return queue
+
+    def _next_overdue(self, now: float) -> int | None:
+        """Return a chunk that another holder does not bring."""
+        for source in self._fetch.sources:
+            if source is self:
+                continue
+            for chunk, at in source.asked.items():
+                is_ours = chunk in self.asked or chunk in self.coming or chunk in self._wrong
+                if now < at + ASKED_ELSEWHERE_AFTER or is_ours or not self.gives(chunk):
+                    continue
+                if not self._fetch.has(chunk):
+                    return chunk
+        return None
+
+    # --- in
+
+    def page_came(self, given: PageGiven) -> range | None:
+        """Take a page, as in `Fetch`; it must have been asked for."""
+        if given.page != self._page_asked:
+            raise DecodeError("page", "not asked for")
+        span = self._fetch.page_came(given)
+        self._page_asked = None
+        return span
+
+    def have_came(self, have: Have) -> None:
+        """Note what this holder has. Raises DecodeError if that was not asked for."""
+        if have.page != self._have_asked:
+            raise DecodeError("have", "not asked for")
+        self._have_asked = None
+        if self.is_whole:
+            return
+        span = page_span(self._fetch.offer.size, have.page)
+        has = unpacked(have.chunks, len(span))
+        if has != self._has.get(have.page):
+            self._has.clear()
+            self._has[have.page] = has
+            self._fetch.changes += 1
+
+    def chunk_came(self, chunk: int) -> bytes | None:
+        """Return the hash that a chunk must have which came; None if it has come from somebody else
+        meanwhile. Raises DecodeError for one that was not asked for, or comes a second time."""
+        if chunk not in self.asked:
             raise DecodeError("chunk", "not asked for")
-        self._asked.discard(chunk)
-        self._coming.add(chunk)
-        return self.digest(chunk)
+        del self.asked[chunk]
+        fetch = self._fetch
+        if fetch.has(chunk) or any(chunk in source.coming for source in fetch.sources):
+            return None
+        self.coming.add(chunk)
+        return fetch.digest(chunk)
 
     def chunk_kept(self, chunk: int) -> None:
         """Note that a chunk is here."""
-        self._coming.discard(chunk)
-        self._keep(chunk)
+        self.coming.discard(chunk)
+        self._fetch.keep(chunk)
 
     def chunk_wrong(self, chunk: int) -> None:
-        """Note that a chunk was not the one that was offered: it is asked for again."""
-        self._coming.discard(chunk)
-        self._next = min(self._next, chunk)
-        self.wrong += 1
-
-    def _keep(self, chunk: int) -> None:
-        if not self._here[chunk]:
-            self._here[chunk] = 1
-            self._count_here += 1
+        """Note that a chunk was not the one that was offered: it is asked for again, of somebody
+        else if anybody else is there."""
+        self.coming.discard(chunk)
+        self._wrong.add(chunk)
+        self._fetch.changes += 1

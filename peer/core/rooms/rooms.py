@@ -207,6 +207,16 @@ class Rooms:
         entered = [group.room for group in self._groups.rooms.values()]
         return [*entered, *(asked.room for asked in self._entries.values())]
 
+    def present_in(self, room: str) -> list[Contact]:
+        """Return the members of a room of ours who are there now."""
+        group = self._entered.find(room)
+        return [] if group is None else self._members[group.name].here()
+
+    def has_member(self, room: str, identity: bytes) -> bool:
+        """Whether somebody is a member of a room of ours."""
+        group = self._entered.find(room)
+        return group is not None and self._members.has(group, identity)
+
     @property
     def is_settled(self) -> bool:
         """Whether the user knows which rooms we are in, and no request to enter one is pending."""

@@ -9,10 +9,11 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.core.files.book import KnownFile
+from chatapp.peer.core.files.fetching import Fetch
 from chatapp.peer.core.files.links import Chunk
 from chatapp.wire.files import (
     HASH_SIZE,
@@ -20,7 +21,9 @@ from chatapp.wire.files import (
     ChunkSeal,
     chunk_count,
     clean_name,
+    packed,
     page_count,
+    page_span,
 )
 from chatapp.wire.limits import CHUNK_SIZE, FILE_MAX, PAGE_CHUNKS
 from chatapp.wire.messages.direct import FileOffer
@@ -109,9 +112,18 @@ def _page_of(hashes: bytes, page: int) -> bytes:
     return hashes[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
 
 
+class Shared(Protocol):
+    """What somebody fetches of us. Raises OSError if it is gone, Changed if it is not what was
+    offered."""
+
+    def page(self, page: int) -> bytes: ...
+    def chunk(self, index: int) -> Chunk: ...
+    def have(self, page: int) -> bytes: ...
+    def close(self) -> None: ...
+
+
 class SharedFile:
-    """A file of ours that somebody fetches. Raises OSError if it is gone, Changed if it is another
-    one."""
+    """A whole file (`Shared`)."""
 
     def __init__(self, file: KnownFile, hashes: Path) -> None:
         self._seal: Final = ChunkSeal(file.key)
@@ -132,6 +144,41 @@ class SharedFile:
             raise Changed
         data = os.pread(self._file, CHUNK_SIZE, index * CHUNK_SIZE)
         return Chunk(index, self._seal.seal(index, data))
+
+    def have(self, page: int) -> bytes:
+        """Return which chunks of a page are here, as bits: all."""
+        return packed(b"\1" * len(page_span(self._size, page)))
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self._file)
+
+
+class SharedPart:
+    """A file of somebody else that comes to us, as far as it is here (`Shared`)."""
+
+    def __init__(self, path: Path, fetch: Fetch) -> None:
+        self._fetch: Final = fetch
+        self._seal: Final = ChunkSeal(fetch.offer.key)
+        self._file: Final = _open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+
+    def page(self, page: int) -> bytes:
+        """Return a page of hashes."""
+        hashes = self._fetch.hashes(page)
+        if hashes is None:
+            raise Changed
+        return hashes
+
+    def chunk(self, index: int) -> Chunk:
+        """Return a sealed chunk."""
+        if not self._fetch.has(index):
+            raise Changed
+        size = min(CHUNK_SIZE, self._fetch.offer.size - index * CHUNK_SIZE)
+        return Chunk(index, self._seal.seal(index, os.pread(self._file, size, index * CHUNK_SIZE)))
+
+    def have(self, page: int) -> bytes:
+        """Return which chunks of a page are here, as bits."""
+        return self._fetch.have(page)
 
     def close(self) -> None:
         """Close it."""

@@ -4,23 +4,29 @@
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api.files import FileState, FileTrouble
 from chatapp.peer.core.files.book import FileBook, KnownFile
-from chatapp.peer.core.files.fetching import WRONG_MAX, Fetch
-from chatapp.peer.core.files.links import Chunk, FetchingEnd
-from chatapp.peer.node.files.disk import PartFile
+from chatapp.peer.core.files.fetching import Fetch
+from chatapp.peer.core.files.holders import (
+    TRIES_AGAIN_AFTER,
+    TRIES_AGAIN_WITHIN,
+    WRONG_MAX,
+    Holder,
+    Holders,
+)
+from chatapp.peer.core.files.links import FetchingEnd
+from chatapp.peer.node.files.disk import PartFile, part_path
+from chatapp.peer.node.files.holder import FetchLink, Left
+from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
-from chatapp.wire.aio.link import TcpLink
-from chatapp.wire.aio.machine import Connect
-from chatapp.wire.codec import CHUNK_OVERHEAD, frame
-from chatapp.wire.errors import ChatAppError, SealError, WireError
-from chatapp.wire.limits import CHUNK_SIZE, LINK_RATE_LEAST
+from chatapp.wire.address import Address
+from chatapp.wire.aio.machine import Machine
+from chatapp.wire.errors import ChatAppError, SealError
 from chatapp.wire.messages.direct import FileOffer
-from chatapp.wire.messages.files import FileNotice, NotServed, PageGiven, Unserved
 
 if TYPE_CHECKING:
     from chatapp.peer.core.contacts import Contact
@@ -29,12 +35,11 @@ if TYPE_CHECKING:
 CONNECTS_WITHIN: Final = 10.0
 """Seconds for which an attempt to connect is waited for."""
 
-SILENT_FOR: Final = 20.0
-"""Seconds without anything that was asked for after which a link is given up."""
+HOLDERS_AT_ONCE: Final = 4
+"""Links on which one file is fetched."""
 
-TRIES_AGAIN_AFTER: Final = 1.0
-TRIES_AGAIN_WITHIN: Final = 60.0
-"""Seconds until the next attempt: twice as many each time. Who comes online is asked at once."""
+HOLDERS_SOUGHT_EACH: Final = 1.0
+"""Seconds after which it is looked whether more people may be asked."""
 
 AT_ONCE: Final = 4
 """Files that are fetched at a time; further ones wait."""
@@ -43,12 +48,6 @@ TOLD_EACH: Final = 0.25
 """Seconds between two words on how far a file is."""
 
 _log = logging.getLogger("chatapp.peer")
-
-_UNSERVED: Final = {
-    Unserved.UNKNOWN: FileTrouble.NOT_OFFERED,
-    Unserved.CHANGED: FileTrouble.CHANGED,
-    Unserved.UNREADABLE: FileTrouble.UNREADABLE,
-}
 
 
 class Stopped(ChatAppError):
@@ -83,16 +82,19 @@ class FetchingPort:
         self,
         node: FetchingNode,
         book: FileBook,
+        store: FileStore,
         worker: Worker,
         *,
-        connect: Connect,
+        machine: Machine,
         tell: Callable[[], None],
     ) -> None:
         """`tell`: called when the book has changed."""
+        self.rng: Final = machine.rng
         self.node: Final = node
         self.book: Final = book
+        self.store: Final = store
         self.worker: Final = worker
-        self.connect: Final = connect
+        self.connect: Final = machine.connect
         self.tell: Final = tell
         self.slots: Final = asyncio.Semaphore(AT_ONCE)
 
@@ -105,11 +107,19 @@ class Fetching:
         self.file: Final = file
         offer = FileOffer(file.size, file.key, file.pages)
         self._target: Final = target
-        self._fetch: Final = Fetch(offer)
+        self._is_shared: Final = file.conversation.is_room
+        """Whether others than the one who offers it may have it."""
+        self.fetch: Final = Fetch(offer, port.rng if self._is_shared else None)
+        self._holders: Final = Holders(file.identity, port.rng)
         self._wake: Final = asyncio.Event()
         self._begun = (0.0, 0)
         """When the present link was opened, and how many bytes were here then."""
         self._told_at = 0.0
+
+    @property
+    def part(self) -> Path:
+        """Where it is until it is whole."""
+        return part_path(self._target, self.fetch.file)
 
     def wake(self) -> None:
         """Try at once: somebody has come online."""
@@ -117,7 +127,7 @@ class Fetching:
 
     async def run(self) -> None:
         """Fetch it. Raises Stopped."""
-        worker, fetch = self._port.worker, self._fetch
+        worker, fetch = self._port.worker, self.fetch
         try:
             part = await self._opened(
                 worker.run(lambda: PartFile(self._target, fetch.offer, fetch.file))
@@ -130,6 +140,17 @@ class Fetching:
         except OSError as error:
             raise disk_failed(error) from None
         self.file.path = str(path)
+        if self._is_shared:
+            await worker.run(self._share)
+
+    def _share(self) -> None:
+        """Keep what it takes to give the whole file to others in the room, as far as the disk takes
+        it."""
+        try:
+            self.file.modified = Path(self.file.path).stat().st_mtime_ns
+            self._port.store.save_hashes(self.fetch.offer.key, self.fetch.all_hashes())
+        except OSError as error:
+            _log.warning("a file that came cannot be given to others: %s", error)
 
     async def _opened(self, work: Coroutine[None, None, PartFile]) -> PartFile:
         """Return the open file. Who stops this waits until the thread has opened it, and closes it."""
@@ -153,45 +174,104 @@ class Fetching:
             raise
 
     async def _fetch_all(self, part: PartFile) -> None:
-        """Fetch what is missing, however often it takes a new link."""
-        before, again_after = 0, TRIES_AGAIN_AFTER
-        while not await self._try(part):
+        """Fetch what is missing, however often it takes new links."""
+        before, again_after = self.fetch.done, TRIES_AGAIN_AFTER
+        while not await self._fetch_some(part):
+            has_gone_on, before = self.fetch.done > before, self.fetch.done
+            if (trouble := self._holders.trouble) and not (has_gone_on and self._is_shared):
+                raise Stopped(trouble)
+            if has_gone_on:
+                again_after = TRIES_AGAIN_AFTER
             self._note(FileState.WAITING)
-            if self._fetch.done > before:
-                before, again_after = self._fetch.done, TRIES_AGAIN_AFTER
             try:
                 async with asyncio.timeout(again_after):
                     await self._wake.wait()
             except TimeoutError:
                 again_after = min(2 * again_after, TRIES_AGAIN_WITHIN)
 
-    async def _try(self, part: PartFile) -> bool:
-        """Fetch what can be fetched now. Return whether the file is whole."""
-        core = self._port.node.core
-        contact = core.roster.contacts.by_identity(self.file.identity)
-        if contact is None:
-            raise Stopped(FileTrouble.NO_PERSON)
+    async def _fetch_some(self, part: PartFile) -> bool:
+        """Fetch what those bring who can be asked now, several at once. Return whether the file is
+        whole."""
         self._wake.clear()
-        if not self._fetch.is_whole and contact.may_answer and not core.is_offline:
-            async with self._port.slots:
-                await self._fetch_from(contact, part)
-        return self._fetch.is_whole
+        self._holders.begin_again()
+        links: set[asyncio.Task[None]] = set()
+        async with self._port.slots:
+            try:
+                while not self.fetch.is_whole:
+                    links |= self._new_links(part, HOLDERS_AT_ONCE - len(links))
+                    if not links:
+                        return False
+                    ended, links = await asyncio.wait(
+                        links,
+                        timeout=HOLDERS_SOUGHT_EACH if self._is_shared else None,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    for link in ended:
+                        link.result()
+            finally:
+                for link in links:
+                    link.cancel()
+                await asyncio.gather(*links, return_exceptions=True)
+        return True
 
-    async def _fetch_from(self, contact: "Contact", part: PartFile) -> None:
+    def _new_links(self, part: PartFile, most: int) -> set[asyncio.Task[None]]:
+        """Begin to ask whoever can be asked now."""
+        now, loop = self._port.node.now(), asyncio.get_running_loop()
+        begun: set[asyncio.Task[None]] = set()
+        present = self._present()
+        while len(begun) < most and (identity := self._holders.next(present, now=now)):
+            holder = self._holders.begin(identity)
+            begun.add(loop.create_task(self._fetch_from(present[identity], holder, part)))
+        return begun
+
+    def _present(self) -> "dict[bytes, Contact]":
+        """Return those who are there and may have the file."""
+        core, file = self._port.node.core, self.file
+        contact = core.roster.contacts.by_identity(file.identity)
+        if contact is None and not self._is_shared:
+            raise Stopped(FileTrouble.NO_PERSON)
+        some = [] if contact is None else [contact]
+        if self._is_shared:
+            some += core.rooms.present_in(file.conversation.name)
+        silent = core.roster.contacts.ignored
+        if core.is_offline:
+            return {}
+        return {
+            one.identity: one
+            for one in some
+            if one.may_answer
+            and not (one.is_banned or one.is_blocked)
+            and (one is contact or one.identity not in silent)
+        }
+
+    async def _fetch_from(self, contact: "Contact", holder: Holder, part: PartFile) -> None:
         """Fetch what one link brings."""
-        node = self._port.node
+        node, before = self._port.node, holder.given
+        source = self.fetch.source(is_whole=contact.identity == self._holders.origin)
         try:
             first, opening = node.core.direct.open_link(contact, now=node.now())
+            link = FetchLink(
+                self._port.worker,
+                self.fetch,
+                source,
+                part,
+                opening=(first, FetchingEnd(opening)),
+                report=_Report(self, holder),
+            )
+            await self._use(link, contact.address)
         except SealError:
-            return
-        end = FetchingEnd(opening)
-        link = FetchLink(
-            self._port, self._fetch, part, first, end, progress=lambda: self._went_on(node.now())
-        )
-        self._fetch.link_changed()
+            pass
+        except Left as left:
+            is_final = source.is_whole or left.trouble is FileTrouble.WRONG_BYTES
+            holder.trouble = left.trouble if is_final else None
+        finally:
+            source.close()
+            self._holders.end(holder, has_given=holder.given > before, now=node.now())
+
+    async def _use(self, link: FetchLink, address: Address) -> None:
         try:
             async with asyncio.timeout(CONNECTS_WITHIN):
-                await self._port.connect(link.new_end, *contact.address)
+                await self._port.connect(link.new_end, *address)
         except (OSError, TimeoutError) as error:
             _log.debug("no link for a file: %s", error)
             return
@@ -200,16 +280,23 @@ class Fetching:
         finally:
             link.close()
 
-    def _went_on(self, now: float) -> None:
+    def noted(self, identities: Iterable[bytes]) -> None:
+        """Note people in the room who may have some of the file."""
+        rooms, room = self._port.node.core.rooms, self.file.conversation.name
+        if self._is_shared:
+            self._holders.note(one for one in identities if rooms.has_member(room, one))
+
+    def went_on(self) -> None:
         """Tell how much is here, a few times a second."""
+        now = self._port.node.now()
         book, (since, before) = self._port.book, self._begun
         if book.move(self.file, FileState.RUNNING):
-            self._begun = since, before = now, self._fetch.done
+            self._begun = since, before = now, self.fetch.done
         elif now < self._told_at + TOLD_EACH:
             return
         self._told_at = now
-        rate = (self._fetch.done - before) / (now - since) if now > since else 0.0
-        book.note_progress(self.file, self._fetch.done, rate)
+        rate = (self.fetch.done - before) / (now - since) if now > since else 0.0
+        book.note_progress(self.file, self.fetch.done, rate)
         self._port.tell()
 
     def _note(self, state: FileState) -> None:
@@ -217,150 +304,19 @@ class Fetching:
             self._port.tell()
 
 
-class FetchLink:
-    """One link on which we fetch (a `TcpLinkOwner`)."""
+class _Report:
+    """What a link to one holder brings to a file (a `Report`)."""
 
-    def __init__(
-        self,
-        port: FetchingPort,
-        fetch: Fetch,
-        part: PartFile,
-        first: bytes,
-        end: FetchingEnd,
-        *,
-        progress: Callable[[], None],
-    ) -> None:
-        """`first`: the frame that opens it. `progress`: called when more is here."""
-        self._worker: Final = port.worker
-        self._fetch: Final = fetch
-        self._part: Final = part
-        self._first: Final = first
-        self._end: Final = end
-        self._progress: Final = progress
-        self._loop: Final = asyncio.get_running_loop()
-        self._link: TcpLink | None = None
-        self._over: asyncio.Future[None] = self._loop.create_future()
-        self._work: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._whole_at = 0.0
-        """When the last whole frame came."""
+    def __init__(self, fetching: Fetching, holder: Holder) -> None:
+        self._fetching: Final = fetching
+        self._holder: Final = holder
+        self.others_named: Final = fetching.noted
+        self.went_on: Final = fetching.went_on
 
-    def new_end(self) -> TcpLink:
-        """Return our end of the connection that is being made."""
-        return TcpLink(self)
+    def chunk_kept(self) -> None:
+        self._holder.given += 1
 
-    async def over(self) -> None:
-        """Wait until the link is over, or all chunks are here. Raises Stopped, OSError of our
-        disk."""
-        try:
-            await self._over
-        finally:  # threads may still write
-            await asyncio.gather(*self._work, return_exceptions=True)
-
-    def close(self) -> None:
-        """End it."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._link is not None:
-            self._link.cut("done")
-
-    # --- what the link reports
-
-    def link_opened(self, link: TcpLink) -> None:
-        self._link, self._whole_at = link, self._loop.time()
-        link.write([frame(self._first)])
-        self._await_more()
-
-    def link_frames(self, link: TcpLink, frames: list[bytes]) -> None:
-        if self._over.done():
-            return
-        try:
-            for received in frames:
-                self._receive(link, received)
-        except WireError as error:
-            link.cut(str(error))
-        except Stopped as stopped:
-            self._stop(stopped)
-
-    def link_progressed(self, _: TcpLink, begun: int) -> None:
-        """Wait on while a long frame comes at the least rate: who sends a byte now and then holds
-        nobody up."""
-        if begun >= (self._loop.time() - self._whole_at - SILENT_FOR) * LINK_RATE_LEAST:
-            self._await_more()
-
-    def link_closed(self, _: TcpLink, reason: str) -> None:
-        _log.debug("a link for a file has ended: %s", reason)
-        self._link = None
-        if not self._over.done():
-            self._over.set_result(None)
-
-    # --- inside
-
-    def _receive(self, link: TcpLink, received: bytes) -> None:
-        what = self._end.receive(received)
-        if what is None:
-            link.allow_full_frames(CHUNK_SIZE + CHUNK_OVERHEAD)
-        elif isinstance(what, Chunk):
-            self._begin(self._keep(what, self._fetch.chunk_came(what.place)))
-        else:
-            self._notice_came(what)
-        self._whole_at = self._loop.time()
-        self._await_more()
-        self._ask()
-
-    def _notice_came(self, notice: FileNotice) -> None:
-        match notice:
-            case PageGiven():
-                self._begin(self._check(notice, self._fetch.page_came(notice)))
-            case NotServed(reason=reason):
-                raise Stopped(_UNSERVED[reason])
-
-    def _ask(self) -> None:
-        if self._link is not None and self._end.is_open:
-            asked = [self._end.request(request) for request in self._fetch.take_requests()]
-            if asked:
-                self._link.write(asked)
-
-    async def _check(self, given: PageGiven, chunks: range) -> None:
-        here = await self._worker.run(lambda: self._part.here(chunks, given.hashes))
-        self._fetch.page_checked(given.page, here)
-        self._went_on()
-
-    async def _keep(self, chunk: Chunk, digest: bytes) -> None:
-        if await self._worker.run(lambda: self._part.keep(chunk, digest)):
-            self._fetch.chunk_kept(chunk.place)
-        else:
-            self._fetch.chunk_wrong(chunk.place)
-            if self._fetch.wrong >= WRONG_MAX:
-                raise Stopped(FileTrouble.WRONG_BYTES)
-        self._went_on()
-
-    def _went_on(self) -> None:
-        self._progress()
-        if not self._fetch.is_whole:
-            self._ask()
-        elif not self._over.done():
-            self._over.set_result(None)
-
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._stop(error)
-
-    def _stop(self, error: BaseException) -> None:
-        if not self._over.done():
-            self._over.set_exception(error)
-
-    def _await_more(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(SILENT_FOR, self._fell_silent)
-
-    def _fell_silent(self) -> None:
-        if self._link is not None:
-            self._link.cut("nothing came")
+    def chunk_wrong(self) -> None:
+        self._holder.wrong += 1
+        if self._holder.wrong >= WRONG_MAX:
+            raise Left(FileTrouble.WRONG_BYTES)

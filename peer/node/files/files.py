@@ -60,9 +60,16 @@ class Files:
         self._worker: Final = Worker(self._loop)
         self._store: Final = FileStore(lambda: node.folder)
         self._book: Final = self._store.load()
-        self._serving: Final = Serving(node, self._book, self._store, self._worker, tell=self.tell)
+        self._serving: Final = Serving(
+            node,
+            self._book,
+            self._store,
+            self._worker,
+            tell=self.tell,
+            under_way=self._under_way,
+        )
         self._port: Final = FetchingPort(
-            node, self._book, self._worker, connect=machine.connect, tell=self.tell
+            node, self._book, self._store, self._worker, machine=machine, tell=self.tell
         )
         self._fetches: Final[dict[int, tuple[Fetching, asyncio.Task[None]]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
@@ -76,11 +83,12 @@ class Files:
         for file in self._book:
             if file.is_ours and self._book.of_ours(file_id(file.key)) is not None:
                 self._book.move(file, FileState.OFFERED)
-                with contextlib.suppress(FileRefused):  # the log says it
-                    self._serve()
+                self._share()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
                 self._fetch(file)
+            elif file.is_held:
+                self._share()
 
     def close(self) -> None:
         """End all links. What is on its way goes on at the next start."""
@@ -150,6 +158,11 @@ class Files:
         except (PortInUse, OSError) as error:
             _log.warning("nobody can fetch files from here: %s", error)
             raise FileRefused(FileRefusal.NO_PORT, path, str(error)) from None
+
+    def _share(self) -> None:
+        """Let others connect, if that can be; if not, the log says it."""
+        with contextlib.suppress(FileRefused):
+            self._serve()
 
     async def accept(self, request: requests.AcceptFile) -> FileTransfer:
         """Fetch a file. Raises as the request."""
@@ -279,6 +292,11 @@ class Files:
         fetching = Fetching(self._port, file, self._target(file))
         task = self._begin(self._run(fetching))
         self._fetches[file.id] = fetching, task
+        if file.conversation.is_room:
+            self._share()
+
+    def _under_way(self, file: KnownFile) -> Fetching | None:
+        return self._fetches[file.id][0] if file.id in self._fetches else None
 
     async def _run(self, fetching: Fetching) -> None:
         file = fetching.file

@@ -1,5 +1,5 @@
-"""Our files, given to those who fetch them: a TCP port of the same number as our UDP port (clause 6.17). It
-is open while we offer something."""
+"""Our files, and those of a room that we fetch or have, given to those who fetch them: a TCP port of the same
+number as our UDP port (clauses 6.17 to 6.19). It is open while there is such a file."""
 
 import asyncio
 import logging
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from chatapp.peer.api.files import FileState
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.core.files.links import Chunk, ServingEnd
-from chatapp.peer.node.files.disk import Changed, SharedFile
+from chatapp.peer.node.files.disk import Changed, Shared, SharedFile, SharedPart
+from chatapp.peer.node.files.fetching import Fetching
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Listener, Machine
 from chatapp.wire.codec import CHUNK_OVERHEAD, frame
 from chatapp.wire.errors import DecodeError, WireError
+from chatapp.wire.files import file_id
 from chatapp.wire.limits import (
     CHUNK_SIZE,
     FILE_ASKED_MAX,
@@ -24,12 +26,17 @@ from chatapp.wire.limits import (
     FILE_LINK_OPENS_WITHIN,
     FILE_LINKS_EACH,
     FILE_LINKS_MAX,
+    FILE_OTHERS_MAX,
     FILE_STRANGERS_EACH,
+    FILES_KNOWN_MAX,
 )
 from chatapp.wire.messages.files import (
+    AskChunk,
+    AskHave,
     AskPage,
     FileNotice,
     FileRequest,
+    Have,
     NotServed,
     PageGiven,
     Unserved,
@@ -37,6 +44,9 @@ from chatapp.wire.messages.files import (
 
 if TYPE_CHECKING:
     from chatapp.peer.core.core import PeerCore
+
+ASKERS_KNOWN: Final = 32
+"""People of whom it is known that they have asked for a file."""
 
 _QUEUE_MAX: Final = (FILE_ASKED_MAX + 1) * (CHUNK_SIZE + CHUNK_OVERHEAD)
 _log = logging.getLogger("chatapp.peer")
@@ -61,13 +71,18 @@ class Serving:
         worker: Worker,
         *,
         tell: Callable[[], None],
+        under_way: Callable[[KnownFile], Fetching | None],
     ) -> None:
-        """`tell`: called when the book has changed."""
+        """`tell`: called when the book has changed. `under_way`: returns a file that we fetch
+        ourselves."""
         self.node: Final = node
         self.book: Final = book
         self.store: Final = store
         self.worker: Final = worker
         self.tell: Final = tell
+        self.under_way: Final = under_way
+        self._askers: Final[dict[bytes, dict[bytes, None]]] = {}
+        """Who has asked for each file, the latest last: they may have some of it."""
         self._listener: Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._links: dict[ServedLink, None] = {}
@@ -105,6 +120,43 @@ class Serving:
         """Whether this person may have one link more."""
         return sum(link.identity == identity for link in self._links) < FILE_LINKS_EACH
 
+    def find(self, file: bytes, identity: bytes) -> KnownFile | None:
+        """Return the file that somebody names, if it may be given to them."""
+        ours = self.book.of_ours(file)
+        found = self.book.of_others(file) if ours is None else [ours]
+        return next((one for one in found if self.is_offered(one, identity)), None)
+
+    def is_offered(self, file: KnownFile, identity: bytes) -> bool:
+        """Whether a file may be given to this person now."""
+        if file.is_ours:
+            return file.is_offered
+        rooms = self.node.core.rooms
+        return file.is_held and rooms.has_member(file.conversation.name, identity)
+
+    def note_asker(self, file: KnownFile, identity: bytes) -> None:
+        """Note that somebody fetches a file of a room: we may fetch it from them."""
+        askers = self._askers.setdefault(file_id(file.key), {})
+        askers.pop(identity, None)
+        askers[identity] = None
+        if len(askers) > ASKERS_KNOWN:
+            del askers[next(iter(askers))]
+        if len(self._askers) > FILES_KNOWN_MAX:
+            del self._askers[next(iter(self._askers))]
+        if (fetching := self.under_way(file)) is not None:
+            fetching.noted((identity,))
+
+    def others(self, file: bytes, identity: bytes) -> tuple[bytes, ...]:
+        """Return people other than this one who may have some of a file."""
+        askers = [one for one in list(self._askers.get(file, ())) if one != identity]
+        return tuple(askers[-FILE_OTHERS_MAX:])
+
+    def open_file(self, file: KnownFile) -> Shared | None:
+        """Open a file, or as much of it as is here. Raises OSError."""
+        if file.is_ours or file.state is FileState.DONE:
+            return SharedFile(file, self.store.hashes_of(file.key))
+        fetching = self.under_way(file)
+        return None if fetching is None else SharedPart(fetching.part, fetching.fetch)
+
     def forget(self, link: "ServedLink") -> None:
         """Note that a link is over."""
         self._links.pop(link, None)
@@ -124,7 +176,9 @@ class ServedLink:
         self._named = b""
         """The file for which the link is."""
         self._file: KnownFile | None = None
-        self._shared: SharedFile | None = None
+        self._shared: Shared | None = None
+        self._is_whole = False
+        """Whether that is the whole file."""
         self.host = ""
         self.identity = b""
         """Who the other side is, once they have shown it."""
@@ -183,11 +237,22 @@ class ServedLink:
             request = self._end.receive(received)
             if self._named not in (b"", request.file):
                 raise DecodeError("request for a file", "another file than before")
-            self._named = request.file
+            self._name(request.file)
             self._requests.append(request)
             if self._work is None:
                 self._work = self._loop.create_task(self._serve())
         self._end_after(FILE_LINK_IDLE_MAX)
+
+    def _name(self, file: bytes) -> None:
+        """Note for which file the link is."""
+        serving, known = self._serving, self._file
+        if not self._named:
+            known = serving.find(file, self.identity)
+            if known is not None and known.conversation.is_room:
+                serving.note_asker(known, self.identity)
+        elif known is not None and not serving.is_offered(known, self.identity):
+            known = None
+        self._named, self._file = file, known
 
     def _end_after(self, seconds: float) -> None:
         if self._timer is not None:
@@ -216,33 +281,46 @@ class ServedLink:
             self._link.write([self._end.notice(answer)])
 
     def _note_progress(self, index: int) -> None:
-        if self._file is not None:
+        if self._file is not None and self._file.is_ours:
             self._serving.book.move(self._file, FileState.RUNNING)
             self._serving.book.note_given(self._file, (index + 1) * CHUNK_SIZE)
             self._serving.tell()
 
     def _answer(self, request: FileRequest) -> FileNotice | Chunk:
         """Return what answers a request; in a thread."""
-        self._file = file = self._serving.book.of_ours(request.file)
-        if file is None:
-            return NotServed(request.file, Unserved.UNKNOWN)
+        file, serving = self._file, self._serving
         try:
-            if self._shared is None:
-                hashes = self._serving.store.hashes_of(file.key)
-                self._shared = SharedFile(file, hashes)
-            if isinstance(request, AskPage):
-                return PageGiven(request.page, self._shared.page(request.page))
-            return self._shared.chunk(request.chunk)
+            shared = None if file is None else self._open(file)
+            if shared is None:
+                return NotServed(request.file, Unserved.UNKNOWN)
+            match request:
+                case AskPage(page=page):
+                    return PageGiven(page, shared.page(page))
+                case AskHave(page=page):
+                    others = serving.others(request.file, self.identity)
+                    return Have(page, shared.have(page), others)
+                case AskChunk(chunk=chunk):
+                    return shared.chunk(chunk)
         except Changed:
             return NotServed(request.file, Unserved.CHANGED)
         except OSError as error:
-            _log.warning("a file that we offer cannot be read: %s", error)
+            _log.debug("a file that we offer cannot be read: %s", error)  # others decide how often
             return NotServed(request.file, Unserved.UNREADABLE)
+
+    def _open(self, file: KnownFile) -> Shared | None:
+        is_whole = file.is_ours or file.state is FileState.DONE
+        if self._shared is not None and is_whole and not self._is_whole:
+            self._shared.close()  # it has got its name, and its user may change it
+            self._shared = None
+        if self._shared is None:
+            self._shared, self._is_whole = self._serving.open_file(file), is_whole
+        return self._shared
 
     def _close_file(self) -> None:
         if self._shared is not None:
             self._shared.close()
             self._shared = None
-        if self._file is not None and self._file.state is FileState.RUNNING:
-            self._serving.book.move(self._file, FileState.OFFERED)
+        file = self._file
+        if file is not None and file.is_ours and file.state is FileState.RUNNING:
+            self._serving.book.move(file, FileState.OFFERED)
             self._serving.tell()

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.files import FileState
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.node.keystore import FILES
 from chatapp.wire.codec import encode
@@ -40,7 +41,11 @@ class FileStore:
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".damaged"))
             return FileBook()
-        kept = {self.hashes_of(file.key) for file in book.stored() if file.is_ours}
+        kept = {
+            self.hashes_of(file.key)
+            for file in book.stored()
+            if file.is_ours or (file.is_held and file.state is FileState.DONE)
+        }
         with contextlib.suppress(OSError):
             for hashes in set(self._folder.glob("*.hashes")) - kept:
                 hashes.unlink()

@@ -10,7 +10,7 @@ from chatapp import Peer, events, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
 from chatapp.peer.api.errors import FileRefusal, FileRefused, NotOpen
-from chatapp.peer.core.files.fetching import WRONG_MAX
+from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.testing import Town
 from chatapp.wire.aio.machine import Listener

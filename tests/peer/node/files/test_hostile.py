@@ -9,7 +9,7 @@ import pytest
 from chatapp import Peer, events
 from chatapp.events import FileState
 from chatapp.peer.core.files.links import Chunk, FetchingEnd
-from chatapp.peer.node.files.fetching import SILENT_FOR
+from chatapp.peer.node.files.holder import SILENT_FOR
 from chatapp.testing import Town
 from chatapp.wire.address import Address
 from chatapp.wire.aio.link import TcpLink

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,7 +34,11 @@ async def test_what_is_stopped_at_its_end_gets_no_name(
     contacts = SimpleNamespace(by_identity=lambda _: object())
     core = SimpleNamespace(roster=SimpleNamespace(contacts=contacts))
     port = SimpleNamespace(
-        worker=Worker(loop), book=FileBook(), node=SimpleNamespace(core=core), tell=lambda: None
+        worker=Worker(loop),
+        book=FileBook(),
+        node=SimpleNamespace(core=core),
+        rng=random.Random(1),
+        tell=lambda: None,
     )
     file = KnownFile(
         number=1,

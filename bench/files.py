@@ -1,0 +1,130 @@
+"""X1 to X3: files from one program to others.
+
+X1: a file over loopback, against scp and against a plain HTTP download. All read it from the cache
+of the system and write it to the same disk.
+"""
+
+import filecmp
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from bench.copies import Copy, http, scp
+from bench.direct import Pair, pair
+from bench.figures import HIGHER, LOWER, Figure, middle
+from bench.machine import Failed, scratch
+from bench.measures import Plan
+from bench.rivals import Absent
+
+SIZE: Final = 1 << 30
+_MEGABYTE: Final = 1e6
+_MEBIBYTE: Final = 1 << 20
+_PIECE: Final = 16 * _MEBIBYTE
+PINGS: Final = 400
+
+_RIVALS: Final = {
+    "scp": (scp, 1.5),
+    "http.server and curl": (http, 0.6),
+}
+"""Each rival, and how fast ours is wanted against it."""
+
+
+def write_random(path: Path, size: int) -> Path:
+    """Write a file that nothing can shrink."""
+    with path.open("wb") as file:
+        while size > 0:
+            size -= file.write(os.urandom(min(_PIECE, size)))
+    return path
+
+
+def x1(plan: Plan) -> Iterator[Figure]:
+    """One file, ours and the others' in turn."""
+    size = plan.count(SIZE)
+    ours, memory, offering = list[float](), list[float](), list[float]()
+    theirs: dict[str, list[float]] = {name: [] for name in _RIVALS}
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        source, copy = write_random(folder / "file", size), folder / "copy"
+        both = stack.enter_context(pair(cores=(None, None)))
+        idle = _memory(both)
+        rivals: dict[str, Copy] = {}
+        for name, (start, _) in _RIVALS.items():
+            try:
+                rivals[name] = stack.enter_context(start(folder))
+            except Absent as absence:
+                plan.skip(f"X1, {name}: {absence}; skipped")
+        for _ in plan.rounds():
+            for name, run in rivals.items():
+                theirs[name].append(size / _MEGABYTE / run(source, copy))
+                _check(source, copy)
+            for one in (both.alice, both.bob):
+                one.begin_peak()
+            offering.append(size / _MEGABYTE / both.offer(source))
+            both.fetch(copy)
+            ours.append(size / _MEGABYTE / both.fetched()["seconds"])
+            memory.append(max(now - before for now, before in zip(_peaks(both), idle, strict=True)))
+            _check(source, copy)
+    for name in rivals:
+        yield Figure(
+            goal="X1",
+            what=f"a file of {size // _MEBIBYTE:,} MiB over loopback",
+            unit="MB/s",
+            ours=ours,
+            against=name,
+            theirs=theirs[name],
+            sense=HIGHER,
+            bound=_RIVALS[name][1],
+        )
+    yield Figure(
+        goal="X1",
+        what="memory above idle, the larger end",
+        unit="MiB",
+        ours=[one / _MEBIBYTE for one in memory],
+        sense=LOWER,
+        bound=20.0,
+    )
+    plan.side("X1", **{"making the offer, MB/s": middle(offering)})
+
+
+def _memory(both: Pair) -> list[int]:
+    return [one.memory() for one in (both.alice, both.bob)]
+
+
+def _peaks(both: Pair) -> list[int]:
+    return [one.peak() for one in (both.alice, both.bob)]
+
+
+def _check(source: Path, copy: Path) -> None:
+    """Check that a copy is whole, and remove it."""
+    if not filecmp.cmp(source, copy, shallow=False):
+        raise Failed("a copy is not what was copied")
+    copy.unlink()
+
+
+def x3(plan: Plan) -> Iterator[Figure]:
+    """One message at a time, with and without a file on its way between the two."""
+    size, count = plan.count(SIZE), plan.count(PINGS)
+    alone, beside = list[float](), list[float]()
+    with scratch() as folder, pair(cores=(None, None)) as both:
+        source, copy = write_random(folder / "file", size), folder / "copy"
+        for _ in plan.rounds():
+            alone.append(both.ping(count)["p50"] * 1e6)
+            both.offer(source)
+            both.fetch(copy)
+            found = both.ping(count)
+            if both.fetched()["ended"] < found["ended"]:
+                raise Failed("the file was there before the last message")
+            beside.append(found["p50"] * 1e6)
+            _check(source, copy)
+    yield Figure(
+        goal="X3",
+        what="one message beside a file, acknowledged, p50",
+        unit="us",
+        ours=beside,
+        against="without it",
+        theirs=alone,
+        sense=LOWER,
+        bound=3.0,
+    )
