@@ -23,6 +23,8 @@ LETTERS = max(1, min(3, 64 // KILLS))
 """In each round: a mailbox takes 64 of one sender in all."""
 BACK_WITHIN = bar(3.0)
 """Seconds after the streams have leaders again."""
+SAVED_WITHIN = bar(5.0)
+"""The same for a sender, who may have to find another node."""
 
 
 async def test_registry_and_leader_are_killed_at_once_again_and_again(
@@ -112,9 +114,9 @@ async def test_peers_that_run_on_find_the_registry_that_serves(
         f"the node that keeps the state and the leader killed {KILLS} times, then another node, under peers at all nodes",
         f"direct chat, a room and the desk's line went on; a letter is saved {slowest:.1f} s"
         f" after the servers have leaders again, which takes them up to {longest:.1f} s",
-        f"<= {BACK_WITHIN:g} s",
+        f"<= {SAVED_WITHIN:g} s",
     )
-    assert slowest <= BACK_WITHIN
+    assert slowest <= SAVED_WITHIN
 
 
 async def test_all_servers_are_killed_and_nothing_is_promised_meanwhile(
