@@ -5,15 +5,19 @@ The command line overrules it.
 """
 
 import enum
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from chatapp.validation import Misuse
+from chatapp.validation import Misuse, folder_from, name_from
 from chatapp.wire.errors import quoted
 
 FILE_NAME: Final = "preferences.toml"
 FILE_MAX: Final = 100_000
 """Bytes of the file at most."""
+
+_UNITS: Final = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_SIZE: Final = re.compile(rf"(\d{{1,6}}) ({'|'.join(_UNITS)})", re.ASCII)
 
 
 class Face(enum.Enum):
@@ -37,6 +41,12 @@ class Preferences(NamedTuple):
     """Spare a slow link."""
     seen: bool = False
     """Give seen marks to people who give theirs."""
+    downloads: Path | None = None
+    """Where to put files that others give; None for the usual place."""
+    auto_accept: tuple[str, ...] = ()
+    """People whose files are fetched without a question."""
+    auto_accept_size: int = 100_000_000
+    """Bytes of such a file at most."""
 
 
 def preferences_in(home: Path) -> Preferences:
@@ -52,7 +62,7 @@ def preferences_in(home: Path) -> Preferences:
         raise Misuse(f"{quoted(str(path))}: {error.strerror or error}") from None
     try:
         return _preferences(_table(content))
-    except ValueError as error:
+    except (ValueError, Misuse) as error:
         raise Misuse(f"{quoted(str(path))}: {error}") from None
 
 
@@ -83,6 +93,12 @@ def _preferences(table: dict[str, object]) -> Preferences:
                 chosen = chosen._replace(slow=_flag(key, value))
             case "seen":
                 chosen = chosen._replace(seen=_flag(key, value))
+            case "downloads":
+                chosen = chosen._replace(downloads=_folder(key, value))
+            case "auto_accept":
+                chosen = chosen._replace(auto_accept=_names(key, value))
+            case "auto_accept_size":
+                chosen = chosen._replace(auto_accept_size=_size(key, value))
             case _:
                 raise ValueError(f"{quoted(key)}: unknown key; {_advice(key)}")
     return chosen
@@ -103,6 +119,27 @@ def _flag(key: str, value: object) -> bool:
             return value
         case _:
             raise ValueError(f"{key}: write true or false, without quotation marks")
+
+
+def _folder(key: str, value: object) -> Path | None:
+    match value:
+        case str():
+            return folder_from(value, key)
+        case _:
+            raise ValueError(f"{key}: write a folder between quotation marks")
+
+
+def _names(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f'{key}: write names as ["bob", "carol"]')
+    return tuple(name_from(name, key) for name in value)
+
+
+def _size(key: str, value: object) -> int:
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f'{key}: write a size as "100 MB"; there are {", ".join(_UNITS)}')
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _advice(key: str) -> str:

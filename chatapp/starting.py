@@ -38,6 +38,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
+    from chatapp.peer.api.files import AutoAccept
     from chatapp.peer.faces.program import Beside
     from chatapp.registry.program.settings import Settings
 
@@ -178,7 +179,8 @@ def talk(
         quiet=prefers.quiet if options.quiet is None else options.quiet,
         is_full=chosen is Face.FULL,
         slow_link=options.slow or prefers.slow,
-        downloads=folder_from(options.downloads, "--downloads"),
+        downloads=folder_from(options.downloads, "--downloads") or prefers.downloads,
+        auto_accept=_auto_accept(prefers),
         gives_marks=options.seen or prefers.seen,
     )
     if is_daemon:
@@ -195,6 +197,15 @@ def talk(
         may_show_lines=face is None,
         beside=_page_beside() if options.web else None,
     )
+
+
+def _auto_accept(prefers: Preferences) -> "AutoAccept | None":
+    """Return whose files are fetched without a question."""
+    if not prefers.auto_accept:
+        return None
+    from chatapp.peer.api.files import AutoAccept
+
+    return AutoAccept(people=prefers.auto_accept, size_most=prefers.auto_accept_size)
 
 
 def _page_beside() -> "Beside":

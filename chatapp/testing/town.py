@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 
 from chatapp.bot import Bot
 from chatapp.peer.api import events
+from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.state import PeerState
 from chatapp.peer.sdk.client import Peer
 from chatapp.registry.program.app import Registry
@@ -214,12 +215,13 @@ class Town:
         *,
         folder: str = "",
         rooms: str | Sequence[str] = (),
+        auto_accept: AutoAccept | None = None,
         gives_marks: bool = False,
     ) -> Peer:
         """Start a program for a person, and return it half a second after it is ready
         (`Peer.ready`), so that the others have heard of it. A person who comes again has the same
         machine and folder as before. `folder`: the name of another folder, and so of somebody else,
-        on a machine of its own. `rooms`, `gives_marks`: as in `Peer`. Raises TownMisused if the person is
+        on a machine of its own. `rooms`, `auto_accept`, `gives_marks`: as in `Peer`. Raises TownMisused if the person is
         here, and whatever `Peer` raises."""
         self._require_open()
         label = f"folder {folder}" if folder else f"person {name_key(peer_name(name))}"
@@ -237,6 +239,7 @@ class Town:
             home=place.folder,
             rooms=rooms,
             downloads=place.downloads,
+            auto_accept=auto_accept,
             gives_marks=gives_marks,
             machine=place.machine,
         )

@@ -539,6 +539,8 @@ class OfferedFile(msgspec.Struct, frozen=True, kw_only=True):
     """Its bytes."""
     number: int = 0
     """By which the user names it, in an event; 0 in the past, and for one of too many."""
+    is_coming: bool = False
+    """Whether it is fetched without a question, in an event."""
 
 
 class Said(Line, frozen=True, kw_only=True, tag=True):

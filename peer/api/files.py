@@ -31,6 +31,14 @@ class FileTrouble(Explained):
     NO_PERSON = "no_person", "the one who offered it is not in the table"
 
 
+class AutoAccept(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose files are fetched without a question."""
+
+    people: tuple[str, ...]
+    size_most: int = 100_000_000
+    """Bytes of such a file at most."""
+
+
 class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was offered, as it stands."""
 

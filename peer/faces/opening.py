@@ -64,6 +64,7 @@ def peer_for(wanted: StartOptions) -> Peer:
         announced_key=wanted.announced_key,
         slow_link=wanted.slow_link,
         downloads=wanted.downloads,
+        auto_accept=wanted.auto_accept,
         gives_marks=wanted.gives_marks,
     )
 

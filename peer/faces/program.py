@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.files import AutoAccept
 from chatapp.wire.address import Address
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to spare the link, whatever is measured."""
     downloads: Path | None = None
     """Where to put files that others give us; None for the usual place."""
+    auto_accept: AutoAccept | None = None
+    """Whose files are fetched without a question; None: nobody's."""
     gives_marks: bool = False
     """Whether people who do the same are told what the user has seen of theirs."""
 

@@ -14,6 +14,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.requests import Command, Moment, Request, Send, Sending, Sent, Wait
 from chatapp.peer.api.state import DeskState, PeerState, State
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp, RegistryReach
@@ -68,6 +69,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to spare the link, whatever is measured."""
     downloads: Path | None
     """Where files are put that others give us; None: where the platform puts such."""
+    auto_accept: AutoAccept | None
+    """Whose files are fetched without a question; None: nobody's."""
     gives_marks: bool
     """Whether people who do the same are told what the user has seen of theirs."""
     bounds: FolderBounds | None = None
@@ -514,7 +517,11 @@ class PeerNode:
 
             settings = self._settings
             self._files = Files(
-                self, settings.machine, downloads=settings.downloads, bounds=settings.bounds
+                self,
+                settings.machine,
+                downloads=settings.downloads,
+                auto_accept=settings.auto_accept,
+                bounds=settings.bounds,
             )
             self._files.begin()
         return self._files

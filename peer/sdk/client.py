@@ -21,7 +21,7 @@ from chatapp.peer.api.conversations import EVERYBODY, Conversation, person
 from chatapp.peer.api.conversations import room as in_room
 from chatapp.peer.api.errors import AlreadyOpen, NotOpen, ServerUnreachable
 from chatapp.peer.api.events import Event, LineEvent, Said
-from chatapp.peer.api.files import FileTransfer
+from chatapp.peer.api.files import AutoAccept, FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
@@ -243,6 +243,7 @@ class Peer:
         announced_key: str | None = None,
         slow_link: bool = False,
         downloads: Path | None = None,
+        auto_accept: AutoAccept | None = None,
         gives_marks: bool = False,
         bounds: FolderBounds | None = None,
         machine: Machine = THIS_MACHINE,
@@ -255,9 +256,9 @@ class Peer:
         that a stranger has announced for it, which must be proved at a first contact; it replaces
         no known key. `slow_link`: spare the link to the registry, whatever is measured.
         `downloads`: where to put files that others give us, by default where the platform puts
-        such. `gives_marks`: exchange seen marks (`Seen`) with people who do so, too. `bounds`: for
-        somebody whose machine this is not, the folder beyond which no file is read or written.
-        `machine`: where the peer runs.
+        such. `auto_accept`: whose files are fetched without a question. `gives_marks`: exchange seen
+        marks (`Seen`) with people who do so, too. `bounds`: for somebody whose machine this is not,
+        the folder beyond which no file is read or written. `machine`: where the peer runs.
 
         Raises
         ------
@@ -273,6 +274,7 @@ class Peer:
             announced_key=None if announced_key is None else require_fingerprint(announced_key),
             slow_link=slow_link,
             downloads=downloads,
+            auto_accept=auto_accept,
             gives_marks=gives_marks,
             bounds=bounds,
         )

@@ -33,6 +33,7 @@ from chatapp.peer.api.requests import (
     ReadPage,
     RefuseFile,
     Send,
+    Sent,
     ShowRooms,
 )
 from chatapp.peer.api.state import RoomState, State
@@ -318,14 +319,20 @@ class ScreenView(View):
         """Offer a file. Return whether it is offered; if not, its conversation says why."""
         pane = self.panes.pane(request.conversation)
         try:
-            yield from self._offer_file(request)
+            sent = yield from self._offer_file(request)
         except FileRefused as refused:
             self._show_in(pane, [not_done(refused)])
             return False
         except HistoryUnreadable as error:
             self._tell_unreadable(pane, error)
             return False
-        return True
+        return sent.id > 0
+
+    def _offer_file(self, request: OfferFile) -> Generator[Step, Any, Sent]:
+        sent = yield from super()._offer_file(request)
+        if not sent.id:
+            self._show_in(self.panes.pane(request.conversation), lines_of(_not_sent(sent)))
+        return sent
 
     def _load_files(self) -> Steps:
         with contextlib.suppress(ChatAppError):  # then they are known when they change
@@ -761,6 +768,8 @@ class ScreenView(View):
     def _show_offered(self, file: FileTransfer) -> None:
         """Show a file that the user offers as a message of theirs."""
         pane = self.panes.pane(file.conversation)
+        if pane.log.by_id(file.id) is not None:
+            return  # its outcome was told first, and the line was read
         entry = self._said_by_me(pane, file_shown(file.name, OfferedFile(size=file.size)))
         pane.log.change(entry, id_=file.id, mark=entry.mark)
         self._settle_early(pane, entry)
@@ -929,10 +938,7 @@ class ScreenView(View):
         if sent is None:
             self._mark(pane, entry, MessageState.REFUSED)
         elif not sent.id:
-            refused = events.MessageChanged(
-                conversation=sent.conversation, id=0, state=sent.state, reason=sent.reason
-            )
-            self._change(pane, entry, refused)
+            self._change(pane, entry, _not_sent(sent))
         elif pane.log.by_id(sent.id) is None:
             pane.log.change(entry, id_=sent.id, mark=entry.mark)
             self._settle_early(pane, entry)
@@ -968,6 +974,12 @@ class ScreenView(View):
         entry = self._desk_lines.pop(number, None)
         if entry is not None:
             self._mark(self.panes.pane(DESK), entry, state)
+
+
+def _not_sent(sent: Sent) -> events.MessageChanged:
+    return events.MessageChanged(
+        conversation=sent.conversation, id=0, state=sent.state, reason=sent.reason
+    )
 
 
 def _is_sign(text: str) -> bool:

@@ -35,6 +35,8 @@ STATES: Final = {
 
 _HAS_BAR: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 
+_PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+
 
 class Offer(NamedTuple):
     """Something that the user is offered to do about a file."""
@@ -61,6 +63,8 @@ class ShownFile(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[Offer, ...]
     is_here: bool
     """Whether it is a file of somebody else, which is here, whole."""
+    is_picture: bool
+    """Whether its name says that it is a picture."""
 
 
 def shown(file: FileTransfer) -> ShownFile:
@@ -79,6 +83,7 @@ def shown(file: FileTransfer) -> ShownFile:
             if not file.is_ours and file.state in STATES[action]
         ),
         is_here=file.state is FileState.DONE and not file.is_ours,
+        is_picture=file.name.lower().endswith(_PICTURES),
     )
 
 
@@ -86,14 +91,15 @@ class Transfers:
     """All files that the window knows, as they stand."""
 
     def __init__(self) -> None:
-        self._files: dict[int, FileTransfer] = {}
+        self._files: Final[dict[int, FileTransfer]] = {}
 
     def __iter__(self) -> Iterator[FileTransfer]:
         return iter(self._files.values())
 
     def take(self, files: Iterable[FileTransfer]) -> None:
         """Take all files as the node knows them."""
-        self._files = {file.id: file for file in files}
+        for file in files:
+            self.note(file)
 
     def note(self, file: FileTransfer) -> FileTransfer | None:
         """Note how a file stands now. Return how it stood before."""

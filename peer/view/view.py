@@ -862,12 +862,13 @@ class View:
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
 
-    def _offer_file(self, request: requests.OfferFile) -> Steps:
+    def _offer_file(self, request: requests.OfferFile) -> Generator[Step, Any, Sent]:
         """Offer a file, and show it."""
-        sent = yield request
+        sent: Sent = yield request
         offered = [file for file in (yield requests.ListFiles()) if file.id == sent.id]
         for file in offered if sent.id else ():
             self._show_offered(file)
+        return sent
 
     def _change_file(self, meaning: _OfAFile, id_: int) -> Steps:
         """Fetch a file, pause it, or refuse it."""

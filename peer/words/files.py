@@ -71,6 +71,8 @@ def file_shown(name_: str, file: OfferedFile) -> str:
     """Return the text of a line that offers a file, and how to get it as long as that is new."""
     nth = file.number
     how = f": /accept {nth} or /refuse {nth}" if nth else ""
+    if file.is_coming:
+        how = f": it comes, /refuse {nth} stops it"
     return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
 
 

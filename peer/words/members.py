@@ -2,11 +2,20 @@
 
 from typing import Final
 
-from chatapp.peer.words.formatting import counted, name
+from chatapp.peer.words.formatting import counted, name, reason
 
 PLACES: Final = "People and rooms"
 FILES: Final = "Files"
 NO_FILES: Final = "No files yet. The button beside the message offers one."
+FILES_TO_OFFER: Final = "Offer to {who}:"
+NO_RECIPIENT: Final = "Open the conversation with a person, or a room, to offer a file there."
+NO_LENGTH: Final = "A file is sent with its length."
+TOO_MANY_UPLOADS: Final = "Other files are on their way; try again in a moment."
+TOO_MUCH_UPLOADED: Final = "the files that you offer by the page take as much as they may already"
+NO_SPACE: Final = "your disk has no space for it"
+NO_SUCH_FILE: Final = "This file is not here."
+NO_PICTURE: Final = "This file is no picture that the page shows."
+_GIB: Final = 1 << 30
 VERIFY: Final = "Safety number"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""
@@ -36,6 +45,16 @@ AWAY: Final = (
 )
 
 
+def upload_too_large(most: int) -> str:
+    """Say how large a file may be that the page takes. `most`: in bytes."""
+    if most >= _GIB:
+        return (
+            f"A page takes files of up to {most // _GIB} GiB. "
+            "/send_file <name> <path> offers larger ones."
+        )
+    return f"This page takes files of up to {most >> 20} MiB."
+
+
 def welcome_lines(me: str) -> list[str]:
     """Return the text of the start page."""
     return [
@@ -53,6 +72,11 @@ def window_title(me: str, unread: int, conversation: str) -> str:
 def nobody(who: str) -> str:
     """Say that nobody bears a name."""
     return f"Nobody called {name(who)} is known here."
+
+
+def upload_failed(error: OSError) -> str:
+    """Say why a file is not taken."""
+    return f"The file was not taken: {reason(error.strerror or str(error))}."
 
 
 def in_reply(who: str) -> str:

@@ -22,6 +22,15 @@ GONE: Final = "This message is not in the history."
 DOCTOR: Final = "Doctor"
 EXAMINING: Final = "Looking at the way to the server: this takes up to 3 seconds."
 
+FILES: Final = "Files"
+FILE_KEYS: Final = (
+    ("a", "accept"),
+    ("p", "pause"),
+    ("r", "resume"),
+    ("d", "refuse"),
+)
+NO_FILES: Final = "No files yet. /send_file <name> <path> offers one."
+
 HELP: Final = "Help"
 TYPES: Final = ("Enter", "put it in the line")
 NO_SUCH_COMMAND: Final = "No key or command has these words."
@@ -43,6 +52,7 @@ SCREEN_KEYS: Final = (
     ("r, +, e, d", "on a selected line: reply, emoji; edit or take back your own"),
     ("Ctrl-Y", "copy the selected line"),
     ("Tab", "complete a command or a name"),
+    ("Alt-F", "show the files, and how far each is"),
     ("Ctrl-T", "change between dark and light"),
     ("Ctrl-Z", "suspend the program"),
     ("Ctrl-C", "clear the line; on an empty one, leave"),

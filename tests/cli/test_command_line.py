@@ -101,6 +101,7 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
         "is_full": False,
         "slow_link": False,
         "downloads": None,
+        "auto_accept": None,
         "gives_marks": False,
         "may_show_lines": True,
         "beside": None,

@@ -6,9 +6,13 @@ import pytest
 
 import chatapp.__main__
 import chatapp.starting
+from chatapp.peer.api.files import AutoAccept
 from chatapp.preferences import FILE_MAX, FILE_NAME, Face, Preferences, preferences_in
 from chatapp.validation import Misuse
 from tests.cli.starting import PEER, Started
+
+KEYS = "face, quiet, slow, seen, downloads, auto_accept, auto_accept_size"
+A_SIZE = 'write a size as "100 MB"; there are kB, MB, GB'
 
 
 @pytest.fixture
@@ -30,6 +34,11 @@ def prefer(home: Path, text: str) -> None:
         ('face = "full"\n', Preferences(face=Face.FULL)),
         ('quiet = true\nface = "plain"\n', Preferences(face=Face.PLAIN, quiet=True)),
         ("slow = true\nseen = true\n", Preferences(slow=True, seen=True)),
+        ('downloads = "/srv/files"', Preferences(downloads=Path("/srv/files"))),
+        (
+            'auto_accept = ["bob", "Carol"]\nauto_accept_size = "2 GB"',
+            Preferences(auto_accept=("bob", "Carol"), auto_accept_size=2_000_000_000),
+        ),
         ('# mine\nface = "line"\nquiet = false\n', Preferences()),
     ],
 )
@@ -52,9 +61,16 @@ def test_without_a_file_lines_are_shown(home: Path) -> None:
         ("slow = 1", "slow: write true or false, without quotation marks"),
         ("quiet = 1", "quiet: write true or false, without quotation marks"),
         ('fase = "full"', 'fase: unknown key; did you mean "face"?'),
-        ("colour = 3", "colour: unknown key; there are face, quiet, slow, seen"),
-        ("[peer]", "peer: unknown key; there are face, quiet, slow, seen"),
-        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are face, quiet, slow, seen"),
+        ("downloads = 3", "downloads: write a folder between quotation marks"),
+        ('downloads = ""', 'downloads: "" is not a folder'),
+        ('auto_accept = "bob"', 'auto_accept: write names as ["bob", "carol"]'),
+        ("auto_accept = [1]", 'auto_accept: write names as ["bob", "carol"]'),
+        ("auto_accept_size = 5", f"auto_accept_size: {A_SIZE}"),
+        ('auto_accept_size = "5 TB"', f"auto_accept_size: {A_SIZE}"),
+        ('auto_accept_size = "-5 MB"', f"auto_accept_size: {A_SIZE}"),
+        ("colour = 3", "colour: unknown key; there are " + KEYS),
+        ("[peer]", "peer: unknown key; there are " + KEYS),
+        ('"a\\u001b[31m" = 1', r"a\x1b[31m: unknown key; there are " + KEYS),
         ("#" * (FILE_MAX + 1), "it may have 100,000 bytes at most"),
     ],
 )
@@ -134,3 +150,12 @@ def test_a_script_does_not_depend_on_the_file(
             False,
             False,
         )
+
+
+def test_whose_files_are_fetched_without_a_question(started: Started, home: Path) -> None:
+    prefer(home, 'auto_accept = ["bob"]\ndownloads = "/srv/files"\n')
+    assert chatapp.__main__.main(PEER) == 0
+    assert started.told["auto_accept"] == AutoAccept(people=("bob",), size_most=100_000_000)
+    assert started.told["downloads"] == Path("/srv/files")
+    assert chatapp.__main__.main([*PEER, "--downloads", "/srv/other"]) == 0
+    assert started.told["downloads"] == Path("/srv/other")

@@ -1,14 +1,20 @@
 """Files on a person's page in a real browser: alice in Chromium, bob at a terminal."""
 
+import base64
 import os
 import re
 import signal
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from chatapp.peer.faces.web.limits import UPLOAD_MAX
+from chatapp.peer.words import members as words
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible
 from tests.cast.lines import beginning
 from tests.cast.stage import Stage
@@ -66,7 +72,7 @@ async def test_a_file_that_is_offered_is_accepted_paused_and_here(
     await entry.get_by_role("button", name="Accept").click()
     await expect(entry.locator("progress")).to_have_attribute("value", "0")
     await expect(entry).to_contain_text("waits for bob, 0 % is here")
-    await page.get_by_role("button", name="Files").click()
+    await page.get_by_role("button", name="Files", exact=True).click()
     panel = page.get_by_label("Beside the conversation")
     await expect(panel).to_contain_text("the plan.pdf 3.0 MB from bob")
     await panel.get_by_role("button", name="Pause").click()
@@ -95,3 +101,134 @@ async def test_a_file_that_is_offered_is_accepted_paused_and_here(
     await bob.type("/query alice", "/retract")
     await expect(page.get_by_role("button", name="Accept")).to_have_count(0)
     assert talk.troubles == []
+
+
+def png(width: int, height: int) -> bytes:
+    """Return a red picture."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(kind + body).to_bytes(4)
+        return len(body).to_bytes(4) + kind + body + check
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\xc0\x30\x20" * width) * height
+    pieces = (chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
+
+
+GIVES: Final = """(kind, [name, type, body]) => {
+  const given = new DataTransfer();
+  given.items.add(new File([Uint8Array.from(atob(body), (one) => one.charCodeAt(0))], name, { type }));
+  const target = document.getElementById("talk");
+  const how = { dataTransfer: given, clipboardData: given, bubbles: true, cancelable: true };
+  if (kind === "drop") target.dispatchEvent(new DragEvent("dragover", how));
+  const event = kind === "drop" ? new DragEvent("drop", how) : new ClipboardEvent("paste", how);
+  return !target.dispatchEvent(event);
+}"""
+"""Has the page get a file as a browser drops or pastes it."""
+
+
+async def test_files_are_chosen_dropped_pasted_and_offered(talk: Talk, tmp_path: Path) -> None:
+    page, bob = talk.page, talk.bob
+    plan = tmp_path / "the plan.pdf"
+    plan.write_bytes(os.urandom(3_000_000))
+    waiting = page.get_by_role("group", name="Offer to bob:")
+    offer = waiting.get_by_role("button", name="Offer")
+    await talk.opens("bob")
+
+    # Chosen by the button: named once more, given up, chosen again and offered.
+    for end in ("Escape", "Enter"):
+        async with page.expect_file_chooser() as chooser:
+            await page.get_by_role("button", name="Offer files").click()
+        await (await chooser.value).set_files(plan)
+        await expect(waiting.get_by_role("listitem")).to_have_text("the plan.pdf")
+        await expect(offer).to_be_focused()
+        await is_accessible(page)
+        await page.keyboard.press(end)
+        await expect(waiting).to_be_hidden()
+    mine = page.locator(".mine", has_text="[file the plan.pdf, 3.0 MB]")
+    await expect(mine).to_have_count(1)
+    await bob.sees(beginning("alice: [file the plan.pdf, 3.0 MB"))
+    (copy,) = (tmp_path / "alice").glob("uploads/*/*/*")
+    assert copy.read_bytes() == plan.read_bytes()
+    await bob.type("/accept")
+    await bob.sees(f"[the plan.pdf is here: {tmp_path}/bobs/the plan.pdf]")
+    assert (tmp_path / "bobs" / "the plan.pdf").read_bytes() == plan.read_bytes()
+    await expect(mine).to_contain_text("done")
+    assert not copy.exists()  # nobody fetches it any more
+
+    # Dropped and pasted. Text that is pasted with a picture of it stays text.
+    for kind in ("drop", "paste"):
+        given = [f"{kind}.png", "image/png", base64.b64encode(png(40, 30)).decode()]
+        assert await page.evaluate(f"(given) => ({GIVES})({kind!r}, given)", given)
+        await offer.click()
+        await bob.sees(beginning(f"alice: [file {kind}.png"))
+    assert talk.troubles == []
+
+    # Too large, or nowhere to: one line each.
+    await page.evaluate("told.most = 10")
+    assert await page.evaluate(f"(given) => ({GIVES})('drop', given)", given)
+    await offer.click()
+    await expect(page.get_by_role("alert")).to_have_text(words.upload_too_large(UPLOAD_MAX))
+    await talk.opens("everybody")
+    await expect(waiting).to_be_hidden()
+    await page.evaluate("told.most = 1e9")
+    assert await page.evaluate(f"(given) => ({GIVES})('drop', given)", given)
+    await page.get_by_role("button", name="Offer", exact=True).click()
+    await expect(page.get_by_role("alert")).to_have_text(words.NO_RECIPIENT)
+
+
+async def test_a_picture_is_shown_and_any_file_is_downloaded(talk: Talk, tmp_path: Path) -> None:
+    page, bob = talk.page, talk.bob
+    red, bomb = tmp_path / "red.png", tmp_path / "bomb.png"
+    red.write_bytes(png(64, 48))
+    bomb.write_bytes(b"<script>document.title='owned'</script>")
+    await talk.opens("bob")
+    for path in (red, bomb):
+        await bob.type(f"/send_file alice {path}")
+        entry = page.locator(".entry", has_text=f"[file {path.name}")
+        await entry.get_by_role("button", name="Accept").click()
+        await expect(entry.get_by_role("link", name="Download")).to_be_visible()
+    picture = page.get_by_role("img", name="red.png")
+    await expect(picture).to_have_js_property("naturalWidth", 64)
+    await expect(page.get_by_alt_text("bomb.png")).to_have_js_property("naturalWidth", 0)
+    await is_accessible(page)
+    for path in (red, bomb):
+        entry = page.locator(".entry", has_text=f"[file {path.name}")
+        async with page.expect_download() as download:
+            await entry.get_by_role("link", name="Download").click()
+        got = await download.value
+        assert got.suggested_filename == path.name
+        await got.save_as(tmp_path / "got")
+        assert (tmp_path / "got").read_bytes() == path.read_bytes()
+    assert await page.title() != "owned"
+    assert talk.troubles == []
+
+
+async def test_without_script_a_form_offers_and_a_link_downloads(
+    stage: Stage, browser: Browser, tmp_path: Path
+) -> None:
+    await stage.registry()
+    bob = await stage.come("bob", "--downloads", str(tmp_path / "bobs"))
+    alice = await stage.come("alice", "--web", "--downloads", str(tmp_path / "hers"))
+    await alice.knows("bob")
+    context = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page, _ = await entered(context, alice)
+    plan = tmp_path / "the plan.pdf"
+    plan.write_bytes(os.urandom(300_000))
+    await page.locator("#list").get_by_text("bob").click()
+    await page.get_by_label("A file").set_input_files(plan)
+    await page.get_by_role("button", name="Offer").click()
+    await bob.sees(beginning("alice: [file the plan.pdf, 300 kB"))
+    await bob.type("/accept")
+    await bob.sees(f"[the plan.pdf is here: {tmp_path}/bobs/the plan.pdf]")
+    assert (tmp_path / "bobs" / "the plan.pdf").read_bytes() == plan.read_bytes()
+    log = page.frame_locator("iframe")
+    await expect(log.get_by_text("[file the plan.pdf, 300 kB]")).to_be_visible()
+    await bob.type(f"/send_file alice '{plan}'")
+    await log.get_by_role("button", name="Accept").click()
+    async with page.expect_download() as download:
+        await log.get_by_role("link", name="Download").click()
+    await (await download.value).save_as(tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == plan.read_bytes()
+    await context.close()

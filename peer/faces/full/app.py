@@ -101,6 +101,7 @@ class FullApp(App[None]):
             Binding(f"f{number}", f"at_desk('f{number}')", show=False, priority=True)
             for number in range(5, 11)
         ),
+        Binding("alt+f", "open('files')", show=False, priority=True),
         Binding("alt+d", "desk", show=False, priority=True),
         Binding("ctrl+t", "other_theme", show=False, priority=True),
         Binding("pageup", "page(-1)", show=False, priority=True),
@@ -210,7 +211,7 @@ class FullApp(App[None]):
                 yield ListView(signs, id="list")
             with Vertical(id="main"):
                 yield Bar(cut=signs.cut, between=signs.between, id="title")
-                yield LogView(pane.log, signs, id="log")
+                yield LogView(pane.log, signs, self.view.transfers, id="log")
                 yield Bar(cut=signs.cut, between="  ", id="question")
                 with Horizontal(id="input"):
                     yield Static(Content(">"), id="prompt", markup=False)
@@ -572,6 +573,8 @@ class FullApp(App[None]):
                 self._opener.doctor()
             case "search":
                 self._opener.search()
+            case "files":
+                self._opener.files()
             case _:
                 self._opener.go_to()
 

@@ -6,6 +6,7 @@ than one of twenty.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from datetime import date
 from itertools import accumulate
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import between, breaks, cells_of, linked
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
+from chatapp.peer.view.transfers import ShownFile
 from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.words.full import GAP
@@ -39,12 +41,20 @@ Row = Fragments
 shorter."""
 
 
+def _no_file(_: int) -> None:
+    return None
+
+
 class LogBook:
     """The rows of one log."""
 
-    def __init__(self, log: Log, signs: Signs) -> None:
+    def __init__(
+        self, log: Log, signs: Signs, *, file_of: Callable[[int], ShownFile | None] = _no_file
+    ) -> None:
+        """`file_of`: returns the file that the line with an id offers."""
         self.log: Final = log
         self._signs: Final = signs
+        self._file_of: Final = file_of
         self._days: list[date | None] = []
         self._heights: list[int] = []
         """The rows of each entry; below zero: they must be counted."""
@@ -177,7 +187,18 @@ class LogBook:
             rows = 1
         else:
             rows = len(_cut(entry.text, room))
-        return above + rows + (len(_cut(entry.note, self._width - hang)) if entry.note else 0)
+        below = self._below(entry)
+        return above + rows + sum(len(_cut(text, self._width - hang)) for _, text in below)
+
+    def _below(self, entry: LogEntry) -> list[tuple[str, str]]:
+        """Return what stands below the text of an entry: how its file stands, and the note."""
+        file = self._file_of(entry.id) if entry.id else None
+        texts = [] if file is None else [("file", self._standing(file))]
+        return [*texts, *([(_note_style(entry), entry.note)] if entry.note else [])]
+
+    def _standing(self, file: ShownFile) -> str:
+        what = [f"{self._signs.bar(file.percent)}{file.standing}"]
+        return self._signs.between.join(what + [offer.command for offer in file.offers])
 
     def _has_date(self, place: int) -> bool:
         return place == 0 or self._day_of(place) != self._day_of(place - 1)
@@ -235,9 +256,9 @@ class LogBook:
                 sign = self._signs.mark(entry.mark)
                 row += [("", " " * max(blanks, 1)), (mark_style(entry.mark), sign)]
             rows.append(row)
-        if entry.note:
-            for start, end in _cut(entry.note, self._width - begins):
-                rows.append([("", " " * begins), (_note_style(entry), entry.note[start:end])])
+        for style, text in self._below(entry):
+            for start, end in _cut(text, self._width - begins):
+                rows.append([("", " " * begins), (style, text[start:end])])
         return rows
 
     def _head(self, entry: LogEntry, begins: int) -> Row:

@@ -16,6 +16,7 @@ from chatapp.peer.faces.full.logbook import CLAIMED, LogBook, Row
 from chatapp.peer.faces.full.theme import Signs, name_colour
 from chatapp.peer.view.layout import LINK, shows_links
 from chatapp.peer.view.log import Log, LogEntry
+from chatapp.peer.view.transfers import Transfers
 
 _STYLES: Final = (
     "time",
@@ -34,6 +35,7 @@ _STYLES: Final = (
     "saved",
     "kept",
     "refused",
+    "file",
 )
 _NAME: Final = "name "
 _OLDER_WITHIN: Final = 30
@@ -69,6 +71,7 @@ class LogView(ScrollView, can_focus=False):
         & .log--saved { color: $secondary; }
         & .log--kept { color: $warning; }
         & .log--refused { color: $error; text-style: bold; }
+        & .log--file { color: $secondary; }
         & .log--selected { background: $chat-selected; }
         &:ansi .log--selected { text-style: reverse; }
         &:nocolor .log--selected { text-style: reverse; }
@@ -102,9 +105,18 @@ class LogView(ScrollView, can_focus=False):
             super().__init__()
             self.entry = entry
 
-    def __init__(self, log: Log, signs: Signs, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(
+        self,
+        log: Log,
+        signs: Signs,
+        transfers: Transfers,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name
+    ) -> None:
+        """`transfers`: the files that lines offer."""
         super().__init__(id=id)
         self._signs: Final = signs
+        self._transfers: Final = transfers
         self._books: Final[dict[Log, LogBook]] = {}
         """The rows of every log that was shown."""
         self.book = self._book_of(log)
@@ -122,7 +134,7 @@ class LogView(ScrollView, can_focus=False):
 
     def _book_of(self, log: Log) -> LogBook:
         if log not in self._books:
-            self._books[log] = LogBook(log, self._signs)
+            self._books[log] = LogBook(log, self._signs, file_of=self._transfers.shown)
         return self._books[log]
 
     @property

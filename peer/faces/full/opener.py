@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.full.overlays.desk import DeskOverlay
     from chatapp.peer.faces.full.overlays.overlay import Overlay
     from chatapp.peer.view.desk import DeskView
+    from chatapp.peer.view.transfers import FileAction
 
 Result = TypeVar("Result")
 
@@ -86,6 +87,17 @@ class Opener:
 
         server = self._app.view.state.server
         self._open(DoctorOverlay(server, self._app.runner.perform, signs=self._signs))
+
+    def files(self) -> None:
+        """Show the files that were offered."""
+        from chatapp.peer.faces.full.overlays.files import FilesOverlay
+
+        view, runner = self._app.view, self._app.runner
+
+        def act(id_: int, action: "FileAction") -> None:
+            runner.begin(view.change_file(id_, action))
+
+        self._open(FilesOverlay(view.transfers, act, signs=self._signs))
 
     def help(self) -> None:
         """Show the keys and the commands."""

@@ -225,6 +225,10 @@ def theme_for(environment: Mapping[str, str], *, colours: int) -> str:
     return LIGHT if is_light else DARK
 
 
+_BAR_CELLS: Final = 20
+"""Cells of a bar."""
+
+
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """One set of signs."""
 
@@ -243,8 +247,18 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """Names the keys that move a choice."""
     fine: str
     wrong: str
+    bar_signs: tuple[str, str]
+    """What a bar is made of: as far as it has come, and the rest."""
     mark_width: int
     """Cells that the widest mark takes."""
+
+    def bar(self, percent: int | None) -> str:
+        """Return a bar with a blank behind it; empty for what is not on its way."""
+        if percent is None:
+            return ""
+        done, left = self.bar_signs
+        cells = min(percent, 100) * _BAR_CELLS // 100
+        return f"{done * cells}{left * (_BAR_CELLS - cells)} "
 
     def mark(self, mark: Mark | None) -> str:
         """Return the sign of a message of ours; None: it is under way."""
@@ -267,6 +281,7 @@ UNICODE: Final = Signs(
     up_down="↑↓",
     fine="✓",
     wrong="✗",
+    bar_signs=("━", "┄"),
     mark_width=2,
 )
 ASCII: Final = Signs(
@@ -282,5 +297,6 @@ ASCII: Final = Signs(
     up_down="Up, Down",
     fine="+",
     wrong="!",
+    bar_signs=("#", "."),
     mark_width=7,
 )

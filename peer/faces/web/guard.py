@@ -22,6 +22,7 @@ from chatapp.peer.faces.web.limits import (
     RATES_MAX,
     REQUESTS_BURST,
     REQUESTS_PER_SECOND,
+    UPLOAD_RATE_LEAST,
 )
 from chatapp.wire.address import KnownHosts, network_of, normalized_host
 from chatapp.wire.buckets import Buckets
@@ -47,6 +48,7 @@ HEADERS: Final = {
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 METHODS: Final = SAFE_METHODS | {"POST"}
+_LENGTH_DIGITS: Final = 15
 
 
 class Refusal(NamedTuple):
@@ -143,12 +145,14 @@ class Guard:
         *,
         hosts: Iterable[str] = (),
         forwarded: Callable[[], None] | None = None,
+        uploads: str | None = None,
         read_clock: Callable[[], float] = time.monotonic,
         budget: WebBudget | None = None,
     ) -> None:
         """`hosts`: the names under which pages are served, as `wire.address.KnownHosts` takes them.
         `forwarded` is called once when a request comes by a proxy, by a gateway that was told of
-        none: then all visitors seem to have the proxy's address. `budget`: what all clients of the
+        none: then all visitors seem to have the proxy's address. `uploads`: the end of the paths to
+        which files are sent, whose bodies are longer and are not held. `budget`: what all clients of the
         port share; by default one of its own."""
         self._app: Final = app
         self._hosts: Final = KnownHosts(hosts)
@@ -157,6 +161,7 @@ class Guard:
         )
         self._now: Final = read_clock
         self._forwarded = forwarded
+        self._uploads: Final = uploads
         self._budget: Final = budget or WebBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +204,8 @@ class Guard:
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> Refusal | None:
         """Carry a request out. Return why that was not possible; None if there is nothing to say to
         the client."""
-        body = _Body(self._budget.flight, client_of(scope))
+        is_upload = self._is_upload(scope)
+        body = _File() if is_upload else _Body(self._budget.flight, client_of(scope))
         try:
             await self._app(scope, body.bounded(scope, receive), send)
         except RequestRefused as refused:
@@ -227,7 +233,45 @@ class Guard:
         if scope["method"] not in SAFE_METHODS and not is_own_origin(scope, headers):
             return FOREIGN_ORIGIN
         length = headers.get("content-length", "0")
-        return TOO_LARGE if not length.isdecimal() or int(length) > BODY_MAX else None
+        if not length.isdecimal() or len(length) > _LENGTH_DIGITS:
+            return TOO_LARGE
+        return TOO_LARGE if int(length) > BODY_MAX and not self._is_upload(scope) else None
+
+    def _is_upload(self, scope: Scope) -> bool:
+        return self._uploads is not None and scope["path"].endswith(self._uploads)
+
+
+class _File:
+    """The bytes of a file, of which nothing is held here: whoever takes them bounds their number."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def release(self) -> None:
+        """Note that the request is answered."""
+
+    def bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """Return `receive` for a body that comes at a least rate."""
+        loop = asyncio.get_running_loop()
+        begun, is_whole = loop.time(), False
+
+        async def receive_bounded() -> Message:
+            nonlocal is_whole
+            if is_whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(
+                    begun + BODY_WITHIN + self._taken / UPLOAD_RATE_LEAST
+                ):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestRefused(TOO_SLOW) from None
+            _note_taken(scope)
+            self._taken += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+            return message
+
+        return receive_bounded
 
 
 class _Body:

@@ -119,6 +119,34 @@ OFFERS_SHOWN: Final = 6
 CALLS_KEPT: Final = 20
 """Calls of the user that are kept for a window whose stream is interrupted."""
 
+UPLOAD_MAX: Final = 4 * 1024**3
+"""Bytes of a file that a browser gives to the program: it is copied, so a larger one is better offered
+by its path."""
+
+UPLOADS_KEPT_MAX: Final = 16 * 1024**3
+"""Bytes of all such copies: a page that sends file after file does not fill a disk."""
+
+UPLOADS_SPARED: Final = 64 * 1024**2
+"""Bytes that such a copy leaves free on a disk: a full one stops more than a file."""
+
+UPLOADS_AT_ONCE: Final = 4
+"""Files that browsers give to the program at a time: a page sends one after the other."""
+
+UPLOAD_RATE_LEAST: Final = 16 * 1024
+"""Bytes a second, from the beginning on, that a file must come with: who sends less holds a place that
+others want."""
+
+UPLOAD_STAYS: Final = 600.0
+"""Seconds for which a copy stays that the program does not know: another program of the same person
+may be about to offer it."""
+
+PICTURE_MAX: Final = 16 * 1024**2
+"""Bytes of a picture that is shown, not only offered for download."""
+
+PICTURE_PIXELS: Final = 40_000_000
+"""Pixels of a picture that is shown: cameras make fewer, and a browser needs 160 MB for them. A small
+file may say that it has a thousand times as many."""
+
 IDLE_CONNECTION: Final = 30
 """Seconds for which a connection stays open without a request."""
 

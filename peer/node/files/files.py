@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.errors import FileRefusal, FileRefused
-from chatapp.peer.api.files import FileState, FileTransfer
+from chatapp.peer.api.files import AutoAccept, FileState, FileTransfer
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.bounds import FolderBounds
@@ -48,14 +48,17 @@ class Files:
         machine: Machine,
         *,
         downloads: Path | None,
+        auto_accept: AutoAccept | None,
         bounds: FolderBounds | None = None,
     ) -> None:
         """`downloads`: where files are put that the user gives no other place; None: where the
-        platform puts such. `bounds`: as in `NodeSettings`."""
+        platform puts such. `auto_accept`: whose files are fetched without a question. `bounds`: as
+        in `NodeSettings`."""
         self._bounds: Final = bounds
         self._node: Final = node
         self._machine: Final = machine
         self._chosen_downloads: Final = downloads
+        self._auto_accept: Final = auto_accept
         self._loop: Final = asyncio.get_running_loop()
         self._worker: Final = Worker(self._loop)
         self._store: Final = FileStore(lambda: node.folder)
@@ -249,12 +252,7 @@ class Files:
             case events.MailReturned(lines=lines):
                 return replace(event, lines=tuple(map(self._noted, lines)))
             case events.Said(file=file, is_ours=False) if file is not None:
-                known = self._book.offered(event, now=self._node.now())
-                return (
-                    event
-                    if known is None
-                    else replace(event, file=replace(file, number=known.number))
-                )
+                return replace(event, file=self._offer_came(event, file))
             case events.FileAnswered() | events.Retracted():
                 _ = self._begin(self._line_changed(event))
             case events.PersonCame():
@@ -263,6 +261,33 @@ class Files:
             case _:
                 pass
         return event
+
+    def _offer_came(self, line: events.Said, file: events.OfferedFile) -> events.OfferedFile:
+        """Note a file that somebody offers; return it as it is to be told."""
+        is_new = self._book.find(line.id) is None
+        known = self._book.offered(line, now=self._node.now())
+        if known is None:
+            return file
+        is_coming = is_new and self._is_welcome(known)
+        if is_coming:
+            _ = self._begin(self._accept_unasked(known))
+        return replace(file, number=known.number, is_coming=is_coming)
+
+    def _is_welcome(self, file: KnownFile) -> bool:
+        """Whether a file is fetched without a question."""
+        rule, contacts = self._auto_accept, self._node.core.roster.contacts
+        contact = contacts.by_identity(file.identity)
+        return (
+            rule is not None
+            and contact is not None
+            and not contact.is_blocked
+            and file.size <= rule.size_most
+            and any(is_same_name(contact.name, name) for name in rule.people)
+        )
+
+    async def _accept_unasked(self, file: KnownFile) -> None:
+        with contextlib.suppress(FileRefused):  # its user was quicker
+            await self.accept(requests.AcceptFile(id=file.id))
 
     async def _line_changed(self, event: events.FileAnswered | events.Retracted) -> None:
         """Find the file that a message is about, and note what has become of it."""

@@ -10,12 +10,13 @@ from chatapp import Peer, events, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
 from chatapp.peer.api.errors import FileRefusal, FileRefused, NotOpen
+from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.testing import Town
 from chatapp.wire.aio.machine import Listener
 from chatapp.wire.errors import PortInUse
-from chatapp.wire.limits import CHUNK_SIZE
+from chatapp.wire.limits import CHUNK_SIZE, FILE_OFFERS_BURST
 from tests.support.nodes import node_of
 
 CONTENT = os.urandom(40 * CHUNK_SIZE + 5)
@@ -96,6 +97,58 @@ async def test_nothing_is_fetched_before_it_is_accepted(plan: Path) -> None:
         await town.wait(3_600.0)
         assert [file.state for file in await bob.files()] == [FileState.OFFERED]
         assert left_of(bob) == []
+
+
+WELCOME = AutoAccept(people=("Bob",), size_most=len(CONTENT))
+
+
+async def test_files_of_some_people_are_fetched_without_a_question(plan: Path) -> None:
+    async with Town() as town:
+        alice = await town.peer("alice", auto_accept=WELCOME, rooms="lab")
+        bob, carol = await town.peer("bob", rooms="lab"), await town.peer("carol")
+        for to in ("alice", room("lab")):
+            await bob.send_file(to, plan)
+            line = await offered(town, alice)
+            assert line.file is not None and line.file.is_coming
+            assert is_plan(await settled(town, alice))
+        await carol.send_file("alice", plan)
+        await offered(town, alice)
+        write(plan, CONTENT + b"!")
+        await bob.send_file("alice", plan)
+        await offered(town, alice)
+        await town.wait(100.0)
+        states = [file.state for file in await alice.files()]
+        assert states == [FileState.DONE, FileState.DONE, FileState.OFFERED, FileState.OFFERED]
+
+
+async def test_a_name_that_another_has_taken_is_not_welcome(plan: Path) -> None:
+    """Bob gave up his name after alice had known him, and mallory has it now."""
+    async with Town() as town:
+        alice, bob = await town.peer("alice", auto_accept=WELCOME), await town.peer("bob")
+        await bob.send("alice", "hi")
+        await town.event(alice, events.Said)
+        bob.release()
+        await bob.released()
+        await bob.close()
+        mallory = await town.peer("mallory")
+        mallory.rename("bob")
+        await town.event(mallory, events.Renamed)
+        assert mallory.name == "bob"
+        await mallory.send_file("alice", plan)
+        await town.wait(100.0)
+        assert not any(file.state is FileState.DONE for file in await alice.files())
+        assert left_of(alice) == []
+
+
+async def test_who_offers_too_many_fills_no_disk(tmp_path: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice", auto_accept=WELCOME), await town.peer("bob")
+        small = tmp_path / "small.txt"
+        small.write_text("hi")
+        for _ in range(FILE_OFFERS_BURST + 5):
+            await bob.send_file("alice", small)
+        await town.wait(100.0)
+        assert len(await alice.files()) == len(left_of(alice)) == FILE_OFFERS_BURST
 
 
 async def test_all_in_a_room_get_it_from_who_offers_it(plan: Path) -> None:

@@ -4,8 +4,16 @@ import pytest
 from msgspec.structs import replace
 
 from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.events import OfferedFile
 from chatapp.peer.api.files import FileState
-from chatapp.peer.words.files import listed, not_done, progress_lines, progress_note, size_shown
+from chatapp.peer.words.files import (
+    file_shown,
+    listed,
+    not_done,
+    progress_lines,
+    progress_note,
+    size_shown,
+)
 from tests.peer.words.test_texts import PLAN
 
 RUNNING = replace(PLAN, size=1_000_000_000, state=FileState.RUNNING)
@@ -73,3 +81,8 @@ def test_a_refusal_names_the_file_and_why() -> None:
     refused = FileRefused(FileRefusal.NOT_READABLE, "/a/b", "Permission denied")
     assert not_done(refused) == "[/a/b cannot be read: Permission denied.]"
     assert not_done(FileRefused(FileRefusal.NO_SUCH_OFFER)) == "[No such file is offered to you.]"
+
+
+def test_a_file_that_comes_by_itself_is_not_asked_about() -> None:
+    offered = OfferedFile(size=5, number=3, is_coming=True)
+    assert file_shown("a.txt", offered) == "[file a.txt, 5 bytes: it comes, /refuse 3 stops it]"

@@ -13,7 +13,7 @@ from chatapp.peer.faces.opening import close_offered, note_start, offered, open_
 from chatapp.peer.faces.web.accounts.errors import AccountGone, NotReleased
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
 from chatapp.peer.faces.web.accounts.tries import in_thread
-from chatapp.peer.faces.web.limits import NODE_STAYS, WINDOWS_MAX
+from chatapp.peer.faces.web.limits import FOLDER_MAX, NODE_STAYS
 from chatapp.peer.faces.web.members.app import OpenWindows
 from chatapp.peer.node.starts import latest_name
 from chatapp.peer.rpc.place import Offer
@@ -64,7 +64,9 @@ class Account:
                 if session not in self._windows:
                     assert self._peer is not None
                     home = self.folder.home
-                    windows = OpenWindows(self._name_now, home, most=WINDOWS_MAX, is_own=False)
+                    windows = OpenWindows(
+                        self._name_now, home, uploads=FOLDER_MAX // 2, is_own=False
+                    )
                     self._windows[session] = windows
         return self._windows[session]
 

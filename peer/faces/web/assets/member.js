@@ -70,6 +70,7 @@ function moved(to) {
   fields.with.value = to;
   document.body.classList.toggle("start", to === "start");
   document.body.classList.remove("listing");
+  showChosen();
   if (!isBack) history.pushState(null, "", `?with=${encodeURIComponent(to)}`);
   isBack = false;
   if (matchMedia("(min-width: 700px)").matches && !find("panel").contains(document.activeElement)) text.focus();
@@ -209,6 +210,76 @@ window.addEventListener("popstate", () => {
   send("do/open", { with: new URLSearchParams(location.search).get("with") || "start", text: text.value });
 });
 
+// --- files: chosen, dropped or pasted, named once more, and then given to the program, which offers them
+
+const attached = find("attached");
+const talk = find("talk");
+const picked = find("picked");
+const [offerThem, leaveThem] = attached.querySelectorAll("button");
+let chosen = { to: "", files: [] };
+
+function attach(files) {
+  const to = fields.with.value;
+  chosen = { to, files: [...(chosen.to === to ? chosen.files : []), ...files] };
+  showChosen();
+  if (chosen.files.length) offerThem.focus();
+}
+
+function showChosen() {
+  attached.hidden = !chosen.files.length || chosen.to !== fields.with.value;
+  find("attached-to").textContent = told.offer.replace("{who}", () => find("head").querySelector("h2").textContent);
+  attached.querySelector("ul").replaceChildren(...chosen.files.map((file) => {
+    const row = document.createElement("li");
+    row.textContent = file.name;
+    return row;
+  }));
+}
+
+async function give(to, file) {
+  if (file.size > Number(told.most)) { warn(told.large); return; }
+  try {
+    const headers = { accept: "application/json", "content-type": "application/octet-stream" };
+    const answer = await fetch(`upload?${new URLSearchParams({ with: to, name: file.name })}`, { method: "POST", body: file, headers });
+    if (answer.status === 403) location.reload();
+    else if (!answer.ok) warn(await answer.text());
+  } catch {
+    warn(NOT_DONE);
+  }
+}
+
+offerThem.addEventListener("click", async () => {
+  const { to, files } = chosen;
+  offerThem.disabled = true;
+  text.focus();
+  for (const file of files) if (feed.isOver) warn(told.over); else await give(to, file);
+  offerThem.disabled = false;
+  chosen = { to, files: chosen.files.filter((file) => !files.includes(file)) };
+  showChosen();
+});
+leaveThem.addEventListener("click", () => { chosen = { to: "", files: [] }; showChosen(); text.focus(); });
+find("attach").addEventListener("click", () => picked.click());
+picked.addEventListener("change", () => { attach(picked.files); picked.value = ""; });
+
+document.addEventListener("dragover", (event) => {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  talk.classList.add("drop");
+});
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) talk.classList.remove("drop"); });
+document.addEventListener("drop", (event) => {
+  talk.classList.remove("drop");
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  attach(event.dataTransfer.files);
+});
+document.addEventListener("paste", (event) => {
+  const { files } = event.clipboardData;
+  if (!files.length || event.clipboardData.types.includes("text/plain")) return;
+  event.preventDefault();
+  const now = new Date().toISOString().slice(0, 19).replace("T", " ").replaceAll(":", ".");
+  attach([...files].map((file) => (file.name === "image.png" ? new File([file], `picture ${now}.png`, { type: file.type }) : file)));
+});
+
 function step(by) {
   const buttons = [...log.querySelectorAll(".choose")];
   const at = buttons.indexOf(document.activeElement);
@@ -220,7 +291,7 @@ document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
   const isInLog = scroll.contains(document.activeElement);
   if (event.key === "Escape") {
-    const close = document.querySelector("#panel [data-escape], #asked [data-escape]");
+    const close = document.querySelector("#panel [data-escape], #attached:not([hidden]) [data-escape], #asked [data-escape]");
     if (close) close.click(); else { toEnd(); text.focus(); }
   } else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && (isInLog || (event.target === text && !text.value && event.key === "ArrowUp"))) {
     event.preventDefault();

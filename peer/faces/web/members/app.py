@@ -2,29 +2,37 @@
 streams of news."""
 
 import asyncio
+import contextlib
 import json
+import os
 import secrets
+import stat
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
+from chatapp.peer.api.conversations import NOBODY
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
-from chatapp.peer.faces.web.guard import Guard, client_of
+from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused, client_of
 from chatapp.peer.faces.web.limits import (
+    PICTURE_MAX,
     STREAM_SIGN_OF_LIFE,
     WINDOW_STAYS,
     WINDOWS_MAX,
 )
+from chatapp.peer.faces.web.members.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
+from chatapp.peer.faces.web.members.pictures import HEAD, picture_in
+from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -37,6 +45,12 @@ from chatapp.wire.names import PeerName, peer_name
 
 FRAME_STAYS: Final = 10.0
 """Seconds until a page without script has surely asked for its log again."""
+UPLOADS: Final = "uploads"
+"""The folder of the home with what browsers have given to the program, by person."""
+
+SANDBOXED: Final = "default-src 'none'; sandbox"
+"""The content security policy of a stranger's file: whatever it is, it can do nothing."""
+
 _DIGITS_MAX: Final = 9
 _FIRST_MAX: Final = 1 << 30
 
@@ -53,16 +67,17 @@ class OpenWindows:
         name: Callable[[], PeerName],
         home: Path,
         *,
-        most: int = WINDOWS_MAX,
+        uploads: int | None = None,
         is_own: bool = True,
     ) -> None:
-        """`name`: tells the person's name, which may change. `home`: where their folder is. `most`:
-        how many windows there may be. `is_own`: whether the pages belong to this run of the
-        program, and are over with it."""
-        self._most: Final = most
+        """`name`: tells the person's name, which may change. `home`: where their folder is.
+        `uploads`: how many bytes of files browsers may give, if not as many as on one's own
+        machine. `is_own`: whether the pages belong to this run of the program, and are over with
+        it."""
         self._last_word = "bye" if is_own else ""
         self._name: Final = name
         self._home: Final = home
+        self.uploads: Final = Uploads(home / UPLOADS / name(), most=uploads)
         self._loop: Final = asyncio.get_running_loop()
         self._open: Final[dict[int, Window]] = {}
         # Windows of an earlier run have other numbers, or a page would go on in a window that is not
@@ -87,9 +102,10 @@ class OpenWindows:
         `Peer.open`."""
         peer = Peer.attach(self._name(), home=self._home)
         await peer.open()
+        await self.uploads.sweep(await peer.files())
         self._count += 1
-        window = self._open[self._count] = Window(self._count, peer)
-        if len(self._open) > self._most:
+        window = self._open[self._count] = Window(self._count, peer, self.uploads)
+        if len(self._open) > WINDOWS_MAX:
             self._drop(min(self._open.values(), key=self._silent_since))
         if self._sweeps is None:
             self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
@@ -184,7 +200,7 @@ class MemberApp:
         pages = MemberPages(OwnDoor(windows, access, entrance), budget)
         assets = Route("/assets/{name}", ASSETS.serve)
         routes = [*entrance.routes, assets, *pages.routes]
-        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget, uploads="/upload")
         """The application, behind its guard."""
 
 
@@ -202,6 +218,9 @@ class MemberPages:
             Route("/{page}/{window:int}/log", self._frame),
             Route("/{page}/{window:int}/events", self._events),
             Route("/{page}/{window:int}/do/{verb}", self._do, methods=["POST"]),
+            Route("/{page}/{window:int}/file/{id}", self._download),
+            Route("/{page}/{window:int}/picture/{id}", self._picture),
+            Route("/{page}/{window:int}/upload", self._upload, methods=["POST"]),
         ]
         """What is served below the first part of an address."""
 
@@ -275,6 +294,82 @@ class MemberPages:
             return Response(status_code=204)
         return RedirectResponse(f"../{query_of(window.view.open_pane.conversation)}", 303)
 
+    # --- files
+
+    async def _upload(self, request: Request) -> Response:
+        """Take a file that the browser gives, and offer it in a conversation."""
+        window = await self._window_of(request)
+        if isinstance(window, Response):
+            window.headers["connection"] = "close"  # what is sent is not read
+            return window
+        what = conversation_of(request.query_params.get("with", ""))
+        if (
+            what is None
+            or what == NOBODY
+            or what.is_claimed
+            or not (what.is_person or what.is_room)
+        ):
+            raise RequestRefused(Refusal(422, words.NO_RECIPIENT))
+        length = request.headers.get("content-length")
+        if length is None:
+            raise RequestRefused(Refusal(411, words.NO_LENGTH))
+        name = request.query_params.get("name", "")
+        content: AsyncIterator[bytes] = request.stream()
+        boundary = boundary_of(request.headers.get("content-type", ""))
+        if boundary is not None:
+            part = FilePart(boundary, content)
+            await part.begin()
+            name, content = part.name, part.content()
+        path = await window.uploads.take(name, int(length), content)
+        await window.offer_file(what, path)
+        if wants_json(request):
+            return Response(status_code=204)
+        return RedirectResponse(f"./{query_of(what)}", 303)
+
+    async def _download(self, request: Request) -> Response:
+        """Give the browser a file that is here, to be stored and never to be shown."""
+        file = await self._file_of(request)
+        if isinstance(file, Response):
+            return file
+        path, found = file
+        return FileResponse(
+            path,
+            filename=path.name,
+            media_type="application/octet-stream",
+            stat_result=found,
+            headers={"content-security-policy": SANDBOXED},
+        )
+
+    async def _picture(self, request: Request) -> Response:
+        """Show a file that is here, if it is a picture and a small one."""
+        file = await self._file_of(request)
+        if isinstance(file, Response):
+            return file
+        path, found = file
+        head = await asyncio.to_thread(_head_of, path) if found.st_size <= PICTURE_MAX else b""
+        picture = picture_in(head)
+        if picture is None:
+            return PlainTextResponse(words.NO_PICTURE, 415)
+        return FileResponse(
+            path,
+            media_type=picture.media_type,
+            stat_result=found,
+            headers={"content-security-policy": SANDBOXED},
+        )
+
+    async def _file_of(self, request: Request) -> tuple[Path, os.stat_result] | Response:
+        window = await self._window_of(request)
+        if isinstance(window, Response):
+            return window
+        try:
+            path = window.file_here(number_in(request.path_params, "id"))
+        except Unclear:
+            path = None
+        found = None if path is None else await asyncio.to_thread(_status_of, path)
+        if path is None or found is None:
+            return PlainTextResponse(words.NO_SUCH_FILE, 404)
+        return path, found
+
     # --- the stream of news
 
     async def _events(self, request: Request) -> Response:
@@ -319,6 +414,20 @@ class MemberPages:
 
 async def _gone() -> AsyncGenerator[bytes, None]:
     yield server_event(json.dumps({"gone": True}), number="")
+
+
+def _status_of(path: Path) -> os.stat_result | None:
+    """Return what the disk says of a file; None if it is none any more."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found if stat.S_ISREG(found.st_mode) else None
+    return None
+
+
+def _head_of(path: Path) -> bytes:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(HEAD)
+    return b""
 
 
 # --- what each form does

@@ -256,6 +256,9 @@ class Page:
             over=words.OVER.format(name=shown_name(me)),
             closed=words.CLOSED,
             away=words.AWAY_DESK if account else words.AWAY,
+            offer=words.FILES_TO_OFFER,
+            most=window.uploads.most,
+            large=words.upload_too_large(window.uploads.most),
         )
 
     def frame(self, turn: int) -> HTMLResponse:

@@ -6,9 +6,13 @@ import itertools
 import logging
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.events import FileChanged
+from chatapp.peer.api.files import FileState
+from chatapp.peer.api.requests import OfferFile
 from chatapp.peer.faces.runner import ScreenRunner
 from chatapp.peer.faces.web.limits import (
     CALLS_KEPT,
@@ -18,6 +22,7 @@ from chatapp.peer.faces.web.limits import (
 )
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
 from chatapp.peer.faces.web.members.sheet import Line, Sheet
+from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
 from chatapp.peer.sdk.client import Peer
@@ -42,9 +47,11 @@ _TYPED_AHEAD: Final = frozenset("re")
 class Window:
     """One window. It is attached to the program that runs the node, as one in another program is."""
 
-    def __init__(self, number: int, peer: Peer) -> None:
-        """`peer`: attached to the node, and open; the window closes it."""
+    def __init__(self, number: int, peer: Peer, uploads: Uploads) -> None:
+        """`peer`: attached to the node, and open; the window closes it. `uploads`: where files are
+        that browsers have given to the program."""
         self.number: Final = number
+        self.uploads: Final = uploads
         self._peer: Final = peer
         self._loop: Final = asyncio.get_running_loop()
         self.streams: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
@@ -146,6 +153,8 @@ class Window:
             self.look()
         if changes.wants_table:
             self.put_panel("places")
+        if any(isinstance(event, FileChanged) and event.file.is_ours for event in changes.batch):
+            _ = self.start(self.uploads.sweep(self.view.transfers))
         self.streams.wake()
 
     async def shown(self) -> None:
@@ -278,6 +287,22 @@ class Window:
     async def change_file(self, id_: int, action: FileAction) -> None:
         """Do something about the file that the line with this id offers."""
         await self.runner.perform(self.view.change_file(id_, action))
+
+    async def offer_file(self, conversation: Conversation, path: Path) -> None:
+        """Offer a file that a browser has given."""
+        request = OfferFile(conversation=conversation, path=str(path))
+        is_offered = False
+        try:
+            is_offered = await self.runner.perform(self.view.offer_file(request))
+        finally:
+            await self.uploads.settle(path, is_offered=is_offered)
+
+    def file_here(self, id_: int) -> Path | None:
+        """Return where the file of somebody else is that the line with this id offers; None if it is
+        not here, whole."""
+        file = self.view.transfers.find(id_)
+        is_here = file is not None and not file.is_ours and file.state is FileState.DONE
+        return Path(file.path) if file is not None and is_here else None
 
     # --- what is typed
 

@@ -103,6 +103,7 @@ class VisitorApp:
             Router(routes),
             hosts=hosts,
             forwarded=forwarded,
+            uploads="/upload" if beside else None,
             read_clock=gateway.read_clock,
             budget=budget,
         )

@@ -8,6 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from chatapp.peer.faces.web import limits
 from chatapp.peer.faces.web.guard import HEADERS, POLICY, Guard, client_of
+from chatapp.peer.faces.web.limits import UPLOAD_RATE_LEAST
 from chatapp.testing.clock import VirtualClock
 from tests.peer.faces.web.asking import HOST, ask, scope_of
 
@@ -22,8 +23,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(str(size))(scope, receive, send)
 
 
-def guard() -> Guard:
-    return Guard(echo, hosts=[HOST], read_clock=lambda: 0.0)
+def guard(*, uploads: str | None = None) -> Guard:
+    return Guard(echo, hosts=[HOST], read_clock=lambda: 0.0, uploads=uploads)
 
 
 async def test_every_answer_has_the_headers() -> None:
@@ -152,7 +153,15 @@ async def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
     assert answers == [408]
 
 
-async def test_a_body_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("path", "size", "status", "taken"),
+    [("/", 1, 408, 2), ("/upload", 1, 408, 2), ("/upload", 3 * UPLOAD_RATE_LEAST, 408, 6),
+     ("/upload", 4 * UPLOAD_RATE_LEAST, 200, 100)],
+)  # fmt: skip
+async def test_a_body_that_comes_byte_by_byte_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, path: str, size: int, status: int, taken: int
+) -> None:
+    """A piece each four seconds, of a form and of a file. A file may be as long as it is."""
     monkeypatch.setattr("chatapp.peer.faces.web.guard.BODY_WITHIN", 10.0)
     clock = VirtualClock()
     clock.start()
@@ -162,7 +171,7 @@ async def test_a_body_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.Mo
         nonlocal pieces
         await asyncio.sleep(4.0)
         pieces += 1
-        return {"type": "http.request", "body": b"x", "more_body": pieces < 100}
+        return {"type": "http.request", "body": bytes(size), "more_body": pieces < 100}
 
     answers: list[int] = []
 
@@ -170,12 +179,12 @@ async def test_a_body_that_comes_byte_by_byte_is_given_up(monkeypatch: pytest.Mo
         if message["type"] == "http.response.start":
             answers.append(message["status"])
 
-    scope = scope_of("/", method="POST", headers={"host": HOST, "origin": f"http://{HOST}"})
+    scope = scope_of(path, method="POST", headers={"host": HOST, "origin": f"http://{HOST}"})
     try:
-        await guard()(scope, receive, send)
+        await guard(uploads="/upload")(scope, receive, send)
     finally:
         await clock.stop()
-    assert (answers, pieces) == ([408], 2)
+    assert (answers, pieces) == ([status], taken)
 
 
 async def test_each_address_has_its_own_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ async def test_what_is_stopped_at_its_end_gets_no_name(
         node=SimpleNamespace(core=core),
         rng=random.Random(1),
         tell=lambda: None,
+        slots=asyncio.Semaphore(1),
     )
     file = KnownFile(
         number=1,
@@ -52,7 +53,7 @@ async def test_what_is_stopped_at_its_end_gets_no_name(
     )
     target = tmp_path / "plan.pdf"
     run = loop.create_task(Fetching(cast(FetchingPort, port), file, target).run())
-    await loop.run_in_executor(None, reached.wait)
+    assert await loop.run_in_executor(None, reached.wait, 60.0), run
     run.cancel()
     for _ in range(5):
         await asyncio.sleep(0)

@@ -116,7 +116,7 @@ class Desk:
         self.accounts = Accounts(self.folder, [server], registry_key=None, most=self._most)
         budget = WebBudget()
         routes = AccountPages(self.accounts, budget).routes
-        self.asgi = Guard(Router(routes), hosts=[HOST], budget=budget)
+        self.asgi = Guard(Router(routes), hosts=[HOST], budget=budget, uploads="/upload")
         self.accounts.open()
 
     async def start_again(self) -> None:

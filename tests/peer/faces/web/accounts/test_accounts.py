@@ -10,7 +10,7 @@ import pytest
 
 from chatapp.peer.faces.web.accounts.errors import FolderDamaged
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
-from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, MEMBER_REQUESTS_BURST
+from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, FOLDER_MAX, MEMBER_REQUESTS_BURST
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.words import accounts as words
 from chatapp.wire.passphrase import SealingWriter, new_lock
@@ -228,3 +228,21 @@ async def test_a_full_disk_leaves_the_folder_open_and_it_is_sealed_later(
     assert not account.folder.home.exists()
     await browser.sign_in("alice")
     assert await browser.open()
+
+
+async def test_a_file_for_others_is_small_and_ends_with_the_folder(desk: Desk) -> None:  # noqa: F811
+    browser = Browser(desk)
+    await Browser(desk).make("bob")
+    await browser.make("alice")
+    window = await browser.open()
+    await browser.until(window, "bob")
+    path = f"{window}upload?with=person:bob&name=..%2F..%2Fnotes.txt"
+    sent = {"method": "POST", "body": [b"four words"], "headers": {"content-length": "10"}}
+    assert (await browser.ask(path, **sent)).status == 303
+    (copy,) = (name for name in desk.files() if name.endswith("notes.txt"))
+    assert copy.startswith(f"{NAME}/open/uploads/")
+    large = {**sent, "headers": {"content-length": str(FOLDER_MAX)}}
+    assert (await browser.ask(path, **large)).status == 413
+    assert (await Browser(desk).ask(path, **sent)).status == 403
+    await browser.post("out")
+    assert all(b"four words" not in content for content in desk.files().values())
