@@ -4,6 +4,7 @@ of ours."""
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -55,6 +56,12 @@ def is_offer_sound(offer: FileOffer) -> bool:
 def file_id(key: bytes) -> bytes:
     """Return what names the file with this key to those who know it."""
     return hashlib.sha256(_FILE_ID + key).digest()[:16]
+
+
+def content_id(key: bytes, pages: Iterable[bytes]) -> bytes:
+    """Return what tells the content of an offer from all others: somebody may offer another content
+    under a key that they have read in an offer."""
+    return hashlib.sha256(b"".join((key, *pages))).digest()[:16]
 
 
 class ChunkSeal:

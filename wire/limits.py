@@ -529,7 +529,8 @@ FILE_MAX: Final = FILE_PAGES_MAX * PAGE_CHUNKS * CHUNK_SIZE
 """Bytes of one file: 1 TiB."""
 
 FILE_LINKS_MAX: Final = 16
-"""Connections on which others fetch our files at a time."""
+"""Connections on which others fetch our files at a time. Those on which nothing is asked for that
+we have make room: many strangers keep nobody out."""
 
 FILE_STRANGERS_EACH: Final = 4
 """Connections of one host that have not shown who they are: a stranger does not take them all."""

@@ -1,5 +1,6 @@
 """The files that a node knows: those that it offers, and those that were offered to it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -9,7 +10,7 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.files import clean_name, file_id
+from chatapp.wire.files import clean_name, content_id, file_id
 from chatapp.wire.limits import FILE_OFFERS_BURST, FILE_OFFERS_PER_HOUR, FILES_KNOWN_MAX
 
 _MOVES: Final[dict[FileState, frozenset[FileState]]] = {
@@ -59,6 +60,11 @@ class KnownFile(msgspec.Struct, kw_only=True):
     def is_ours(self) -> bool:
         """Whether we offer it."""
         return not self.identity
+
+    @property
+    def content(self) -> bytes:
+        """What tells its content from that of all others, also of those with its key."""
+        return content_id(self.key, self.pages)
 
     @property
     def is_offered(self) -> bool:
@@ -216,15 +222,26 @@ class FileBook:
         return file
 
     def _forget_oldest(self) -> None:
-        """Forget the file that is done with for the longest time; if none is, the oldest that is
-        not on its way."""
+        """Forget the oldest file that is done with; if none is, one that is offered to us and was
+        not accepted, of who offers most; if there is none, the oldest that is not on its way."""
         busy = (FileState.WAITING, FileState.RUNNING)
         over = (FileState.DONE, FileState.REFUSED, FileState.WITHDRAWN)
-        by_use = sorted(
-            (file for file in self._files.values() if file.state not in busy),
-            key=lambda file: (file.state not in over, file.number),
-        )
-        for file in by_use[:1]:
+        untouched = Counter(file.identity for file in self._files.values() if _is_untouched(file))
+
+        def rank(file: KnownFile) -> tuple[int, int, int]:
+            if file.state in over:
+                return 0, 0, file.number
+            if _is_untouched(file):
+                return 1, -untouched[file.identity], file.number
+            return 2, 0, file.number
+
+        idle = (file for file in self._files.values() if file.state not in busy)
+        if (file := min(idle, key=rank, default=None)) is not None:
             del self._files[file.id]
-            self._by_file_id.pop(file_id(file.key), None)
             self._done.pop(file.id, None)
+            if file.is_ours:
+                self._by_file_id.pop(file_id(file.key), None)
+
+
+def _is_untouched(file: KnownFile) -> bool:
+    return file.state is FileState.OFFERED and not file.is_ours

@@ -206,15 +206,15 @@ def target_of(wanted: str, downloads: Path, name: str) -> Path:
 class PartFile:
     """A file as it comes: under a name of its own, until it is whole. Raises OSError."""
 
-    def __init__(self, target: Path, offer: FileOffer, file: bytes) -> None:
-        """`file`: as in `file_id`."""
+    def __init__(self, target: Path, offer: FileOffer, content: bytes) -> None:
+        """`content`: as in `content_id`."""
         self._target: Final = target
         self._size: Final = offer.size
         self._seal: Final = ChunkSeal(offer.key)
         self._unsynced = 0
         self._is_left = False
         target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        self.path: Final = part_path(target, file)
+        self.path: Final = part_path(target, content)
         self._require_space(offer.size - self._length())
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self._file: Final = _open(self.path, flags)
@@ -299,9 +299,9 @@ class PartFile:
             os.close(self._file)
 
 
-def part_path(target: Path, file: bytes) -> Path:
-    """Return where a file is until it is whole."""
-    return target.with_name(f"{target.name}.{file[:4].hex()}.part")
+def part_path(target: Path, content: bytes) -> Path:
+    """Return where a file is until it is whole. `content`: as in `content_id`."""
+    return target.with_name(f"{target.name}.{content[:8].hex()}.part")
 
 
 def _free_names(target: Path) -> Iterator[Path]:

@@ -119,7 +119,7 @@ class Fetching:
     @property
     def part(self) -> Path:
         """Where it is until it is whole."""
-        return part_path(self._target, self.fetch.file)
+        return part_path(self._target, self.file.content)
 
     def wake(self) -> None:
         """Try at once: somebody has come online."""
@@ -130,7 +130,7 @@ class Fetching:
         worker, fetch = self._port.worker, self.fetch
         try:
             part = await self._opened(
-                worker.run(lambda: PartFile(self._target, fetch.offer, fetch.file))
+                worker.run(lambda: PartFile(self._target, fetch.offer, self.file.content))
             )
             try:
                 await self._fetch_all(part)
@@ -148,7 +148,7 @@ class Fetching:
         it."""
         try:
             self.file.modified = Path(self.file.path).stat().st_mtime_ns
-            self._port.store.save_hashes(self.fetch.offer.key, self.fetch.all_hashes())
+            self._port.store.save_hashes(self.file.content, self.fetch.all_hashes())
         except OSError as error:
             _log.warning("a file that came cannot be given to others: %s", error)
 

@@ -25,7 +25,7 @@ from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.codec import decode_file_offer, encode
 from chatapp.wire.errors import PortInUse, quoted
-from chatapp.wire.files import file_id
+from chatapp.wire.files import content_id, file_id
 from chatapp.wire.folders import platform_downloads, whole_path
 from chatapp.wire.names import is_same_name
 
@@ -124,7 +124,8 @@ class Files:
             self._bounds.check(path)
         try:
             ready = await self._worker.run(lambda: prepare(path, key))
-            await self._worker.run(lambda: self._store.save_hashes(key, ready.hashes))
+            content = content_id(key, ready.offer.pages)
+            await self._worker.run(lambda: self._store.save_hashes(content, ready.hashes))
         except OSError as error:
             raise FileRefused(
                 FileRefusal.NOT_KEPT, str(path), error.strerror or str(error)
@@ -233,7 +234,7 @@ class Files:
         return Path(file.path) if file.path else self._downloads / file.name
 
     def _part_of(self, file: KnownFile) -> Path:
-        return part_path(self._target(file), file_id(file.key))
+        return part_path(self._target(file), file.content)
 
     # --- what happens
 

@@ -109,10 +109,17 @@ class Serving:
         return TcpLink(ServedLink(self), queue_max=_QUEUE_MAX)
 
     def admit(self, link: "ServedLink", host: str) -> bool:
-        """Note a link that was opened; return False if there are too many."""
+        """Note a link that was opened; return False if there are too many. Those on which nothing
+        is asked for that we have make room."""
         strangers = sum(not one.is_known and one.host == host for one in self._links)
-        if len(self._links) >= FILE_LINKS_MAX or strangers >= FILE_STRANGERS_EACH:
+        if strangers >= FILE_STRANGERS_EACH:
             return False
+        if len(self._links) >= FILE_LINKS_MAX:
+            useless = next((one for one in self._links if not one.is_used), None)
+            if useless is None:
+                return False
+            self.forget(useless)
+            useless.cut("others need the place")
         self._links[link] = None
         return True
 
@@ -153,7 +160,7 @@ class Serving:
     def open_file(self, file: KnownFile) -> Shared | None:
         """Open a file, or as much of it as is here. Raises OSError."""
         if file.is_ours or file.state is FileState.DONE:
-            return SharedFile(file, self.store.hashes_of(file.key))
+            return SharedFile(file, self.store.hashes_of(file.content))
         fetching = self.under_way(file)
         return None if fetching is None else SharedPart(fetching.part, fetching.fetch)
 
@@ -187,6 +194,11 @@ class ServedLink:
     def is_known(self) -> bool:
         """Whether the other side has shown who they are."""
         return self._end is not None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the other side has asked for something that may be given to them."""
+        return self._file is not None
 
     def cut(self, reason: str) -> None:
         """End it now."""

@@ -13,7 +13,6 @@ from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.node.keystore import FILES
 from chatapp.wire.codec import encode
 from chatapp.wire.errors import quoted
-from chatapp.wire.files import file_id
 from chatapp.wire.folders import make_private, write_whole
 
 _BOOK: Final = "book"
@@ -42,7 +41,7 @@ class FileStore:
                 path.rename(path.with_suffix(".damaged"))
             return FileBook()
         kept = {
-            self.hashes_of(file.key)
+            self.hashes_of(file.content)
             for file in book.stored()
             if file.is_ours or (file.is_held and file.state is FileState.DONE)
         }
@@ -56,14 +55,14 @@ class FileStore:
         make_private(self._folder)
         write_whole(self._folder / _BOOK, content)
 
-    def hashes_of(self, key: bytes) -> Path:
-        """Return where the hashes of the chunks of our file with this key are."""
-        return self._folder / f"{file_id(key).hex()}.hashes"
+    def hashes_of(self, content: bytes) -> Path:
+        """Return where the hashes of the chunks of a file with this content are (`content_id`)."""
+        return self._folder / f"{content.hex()}.hashes"
 
-    def save_hashes(self, key: bytes, hashes: bytes) -> None:
+    def save_hashes(self, content: bytes, hashes: bytes) -> None:
         """Store them. Raises OSError."""
         make_private(self._folder)
-        write_whole(self.hashes_of(key), hashes)
+        write_whole(self.hashes_of(content), hashes)
 
     @property
     def _folder(self) -> Path:

@@ -337,3 +337,29 @@ async def test_nobody_gives_it_when_all_that_is_there_is_wrong(plan: Path) -> No
         write(plan, CONTENT[::-1], modified=os.stat(plan).st_mtime_ns)
         await accept_all(town, [bob])
         assert (await settled(town, bob)).trouble is FileTrouble.WRONG_BYTES
+
+
+async def test_another_content_under_the_same_key_is_kept_apart(
+    plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is in the room reads the key, and may offer what they like under it."""
+    async with Town() as town:
+        alice, bob, eve = await in_lab(town, "alice", "bob", "eve")
+        town.delay(0.3)
+        await alice.send_file(room("lab"), plan)
+        await eve.accept_file(await offered(town, eve))
+        (known,) = node_of(eve).files._book
+        other = tmp_path / "eve" / "plan.pdf"
+        other.parent.mkdir()
+        other.write_bytes(CONTENT[::-1])
+        monkeypatch.setattr("secrets.token_bytes", lambda _: known.key)
+        await eve.send_file(room("lab"), other)
+        lines = [await offered(town, bob) for _ in range(2)]
+        for transfer in [await bob.accept_file(line) for line in reversed(lines)]:
+            got = await transfer.settled()
+            assert got.state is FileState.DONE
+        whole = {file.sender: Path(file.path) for file in await bob.files()}
+        found = await asyncio.gather(
+            *(asyncio.to_thread(whole[name].read_bytes) for name in ("alice", "eve"))
+        )
+        assert found == [CONTENT, CONTENT[::-1]]

@@ -95,6 +95,37 @@ def test_the_oldest_that_is_over_makes_way() -> None:
     assert book.find(1) is not None
 
 
+def test_strangers_push_out_nothing_but_their_own_offers() -> None:
+    """However many they are: our own stay, those that were accepted, and those of who offers less."""
+    book = FileBook()
+    mine = ours(key=bytes(32))
+    book.hold(mine)
+    book.offer(mine, 1)
+    carols, paused = (book.offered(line(id_, CAROL), now=0.0) for id_ in (2, 3))
+    assert carols is not None and paused is not None
+    paused.state = FileState.PAUSED
+    strangers = [bytes((255, 0, *id_.to_bytes(30, "big"))) for id_ in range(40)]
+    for at, stranger in enumerate(FILE_OFFERS_BURST * strangers):
+        assert book.offered(line(1_000 + at, stranger), now=0.0) is not None
+    assert len(list(book)) == FILES_KNOWN_MAX
+    assert book.of_ours(file_id(mine.key)) is mine
+    assert book.find(2) is carols and book.find(3) is paused
+
+
+def test_what_is_forgotten_of_somebody_else_takes_none_of_ours_with_it() -> None:
+    book = FileBook()
+    mine = ours(key=bytes(32))
+    book.hold(mine)
+    book.offer(mine, 1)
+    theirs = book.offered(line(2), now=0.0)
+    assert theirs is not None
+    theirs.key, theirs.state = mine.key, FileState.DONE  # they have read our key in our offer
+    for id_ in range(3, FILES_KNOWN_MAX + 2):
+        book.offer(ours(key=id_.to_bytes(32, "big")), id_)
+    assert book.find(2) is None
+    assert book.of_ours(file_id(mine.key)) is mine
+
+
 def test_what_was_taken_back_is_given_to_nobody() -> None:
     book = FileBook()
     file = ours()

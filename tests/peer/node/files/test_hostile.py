@@ -19,6 +19,7 @@ from chatapp.wire.limits import (
     FILE_LINK_IDLE_MAX,
     FILE_LINK_OPENS_WITHIN,
     FILE_LINKS_EACH,
+    FILE_LINKS_MAX,
     FILE_STRANGERS_EACH,
     LINK_FIRST_FRAME_MAX,
 )
@@ -77,17 +78,17 @@ class Scene:
         await self.town._network.connect(raw.make, origin, self.port)
         return raw
 
-    def opening(self) -> tuple[bytes, FetchingEnd]:
-        """Return Bob's first frame on a link to Alice."""
-        node = node_of(self.bob)
+    def opening(self, by: Peer | None = None) -> tuple[bytes, FetchingEnd]:
+        """Return the first frame of Bob, or of somebody else, on a link to Alice."""
+        node = node_of(by or self.bob)
         contact = node.core.roster.contacts.by_name("alice")
         assert contact is not None
         first, opening = node.core.direct.open_link(contact, now=node.now())
         return frame(first), FetchingEnd(opening)
 
-    async def opened(self) -> tuple[Raw, FetchingEnd]:
-        """Return a link that Bob has opened."""
-        first, end = self.opening()
+    async def opened(self, by: Peer | None = None) -> tuple[Raw, FetchingEnd]:
+        """Return a link that Bob has opened, or somebody else."""
+        first, end = self.opening(by)
         raw = await self.connect(first)
         await self.town.wait(1.0)
         assert end.receive(raw.frames.pop(0)) is None
@@ -164,6 +165,40 @@ async def test_a_stranger_with_many_links_keeps_nobody_out(tmp_path: Path) -> No
         await town.wait(0.5)
         assert sum(not raw.is_over for raw in links) == FILE_STRANGERS_EACH
         assert await is_served(here)
+
+
+async def test_strangers_at_many_hosts_keep_nobody_out(tmp_path: Path) -> None:
+    async with Town() as town:
+        here = await scene(town, tmp_path)
+        for host in range(3 * FILE_LINKS_MAX):
+            await here.connect(origin=f"10.9.8.{host}")
+        await town.wait(0.1)
+        assert await is_served(here)
+
+
+async def test_people_who_ask_for_nothing_keep_nobody_out(tmp_path: Path) -> None:
+    """They are in the table, so their links stay open for a minute."""
+    async with Town() as town:
+        here = await scene(town, tmp_path)
+        others = [await town.peer(f"eve{number}") for number in range(4)]
+        idle = [await here.opened(other) for other in FILE_LINKS_EACH * others]
+        assert len(idle) == FILE_LINKS_MAX
+        raw, end = idle[0]
+        raw.send(end.request(AskPage(bytes(16), 0)))
+        await town.wait(0.1)
+        assert not any(raw.is_over for raw, _ in idle)
+        assert await is_served(here)
+
+
+async def test_those_who_fetch_keep_their_places(tmp_path: Path) -> None:
+    async with Town() as town:
+        here = await scene(town, tmp_path)
+        raw, end = await here.opened()
+        raw.send(end.request(AskPage(_named(here), 0)))
+        for host in range(3 * FILE_LINKS_MAX):
+            await here.connect(origin=f"10.9.8.{host}")
+        await town.wait(1.0)
+        assert not raw.is_over
 
 
 async def test_a_recorded_opening_opens_nothing(tmp_path: Path) -> None:

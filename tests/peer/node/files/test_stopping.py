@@ -15,7 +15,6 @@ from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.node.files.disk import part_path
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort
 from chatapp.peer.node.files.worker import Worker
-from chatapp.wire.files import file_id
 
 KEY = bytes(range(32))
 
@@ -58,7 +57,7 @@ async def test_what_is_stopped_at_its_end_gets_no_name(
     for _ in range(5):
         await asyncio.sleep(0)
     was_over = run.done()
-    part = part_path(target, file_id(KEY))
+    part = part_path(target, file.content)
     part.unlink()  # as who refuses it does
     goes_on.set()
     await asyncio.wait([run])
