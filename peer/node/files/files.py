@@ -16,6 +16,7 @@ from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.api.files import AutoAccept, FileState, FileTransfer
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import part_path, prepare, target_of
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
 from chatapp.peer.node.files.serving import Serving
@@ -48,9 +49,12 @@ class Files:
         *,
         downloads: Path | None,
         auto_accept: AutoAccept | None,
+        bounds: FolderBounds | None = None,
     ) -> None:
         """`downloads`: where files are put that the user gives no other place; None: where the
-        platform puts such. `auto_accept`: whose files are fetched without a question."""
+        platform puts such. `auto_accept`: whose files are fetched without a question. `bounds`: as
+        in `NodeSettings`."""
+        self._bounds: Final = bounds
         self._node: Final = node
         self._machine: Final = machine
         self._chosen_downloads: Final = downloads
@@ -116,6 +120,8 @@ class Files:
             raise FileRefused(FileRefusal.IS_US)
         key = secrets.token_bytes(_KEY_SIZE)
         path = Path(whole_path(request.path))
+        if self._bounds is not None:
+            self._bounds.check(path)
         try:
             ready = await self._worker.run(lambda: prepare(path, key))
             content = content_id(key, ready.offer.pages)
@@ -168,6 +174,9 @@ class Files:
         if file.state not in MAY_BE_ACCEPTED:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
+        if self._bounds is not None:
+            place = Path(path) if path else self._downloads / file.name
+            self._bounds.check(place, grows_by=file.size)
         target = target_of(path, self._downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
