@@ -11,7 +11,7 @@ from chatapp.peer.api.files import FileState
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.core.files.links import Chunk, ServingEnd
 from chatapp.peer.node.files.disk import Changed, Shared, SharedFile, SharedPart
-from chatapp.peer.node.files.fetching import TOLD_EACH, Fetching
+from chatapp.peer.node.files.fetching import Fetching
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.link import TcpLink
@@ -92,7 +92,7 @@ class Serving:
         if self._listener is not None:
             return
         self._listener = machine.listen(port)
-        serve = self._listener.serve(self._new_link)
+        serve = self._listener.serve(self.new_link)
         self._opening = asyncio.get_running_loop().create_task(serve)
 
     def close(self) -> None:
@@ -105,7 +105,13 @@ class Serving:
         for link in list(self._links):
             link.cut("leaving")
 
-    def _new_link(self) -> TcpLink:
+    @property
+    def is_open(self) -> bool:
+        """Whether links are accepted."""
+        return self._listener is not None
+
+    def new_link(self) -> TcpLink:
+        """Return our end of a link that somebody opens."""
         return TcpLink(ServedLink(self), queue_max=_QUEUE_MAX)
 
     def admit(self, link: "ServedLink", host: str) -> bool:
@@ -175,7 +181,6 @@ class ServedLink:
     def __init__(self, serving: Serving) -> None:
         self._serving: Final = serving
         self._loop: Final = asyncio.get_running_loop()
-        self._told_at = 0.0
         self._link: TcpLink | None = None
         self._end: ServingEnd | None = None
         self._requests: deque[FileRequest] = deque()
@@ -294,14 +299,9 @@ class ServedLink:
             self._link.write([self._end.notice(answer)])
 
     def _note_progress(self, index: int) -> None:
-        """Note how far a file of ours was given, and tell it a few times a second."""
-        if self._file is None or not self._file.is_ours:
-            return
-        book, now = self._serving.book, self._loop.time()
-        is_new = book.move(self._file, FileState.RUNNING)
-        book.note_given(self._file, (index + 1) * CHUNK_SIZE)
-        if is_new or now >= self._told_at + TOLD_EACH:
-            self._told_at = now
+        if self._file is not None and self._file.is_ours:
+            self._serving.book.move(self._file, FileState.RUNNING)
+            self._serving.book.note_given(self._file, (index + 1) * CHUNK_SIZE)
             self._serving.tell()
 
     def _answer(self, request: FileRequest) -> FileNotice | Chunk:
