@@ -263,6 +263,16 @@ class FrameReader:
         """Append bytes that arrived."""
         self._buffer += data
 
+    def is_one_frame(self, data: bytes) -> bool:
+        """Whether these bytes, which were not fed, are one whole frame and nothing waits before
+        them: then their `LENGTH_SIZE` first ones are the length, and all others the frame."""
+        length = len(data) - LENGTH_SIZE
+        return (
+            not self._buffer
+            and 0 < length <= self.largest
+            and int.from_bytes(data[:LENGTH_SIZE], "big") == length
+        )
+
     def next_frame(self) -> bytes | None:
         """Return the next whole frame, or None. Raises DecodeError for a length of 0 or over
         `largest`."""

@@ -394,6 +394,10 @@ DESK_VISITS_PER_ADDRESS: Final = 128
 DESK_VISITS_PER_GATEWAY: Final = DESK_WAITING_MAX // 2
 """Visits of one gateway at once: it cannot fill a line alone."""
 
+CHANGED_WITHIN_MS: Final = 7 * 86_400 * 1_000
+"""Milliseconds after which a line is not edited or taken back any more: by its author's clock, or by
+the registry's in a visit. What is older was read, quoted and archived."""
+
 DESK_LINES_MAX: Final = 1_000
 """Lines kept of one visit. Lines that both sides have read are dropped first, oldest first; a
 hand-over passes on what is kept."""

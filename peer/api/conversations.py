@@ -18,6 +18,10 @@ class ConversationKind(Explained):
     DESK = "desk", "a visitor of the help desk"
 
 
+_PERSON: Final = ConversationKind.PERSON
+"""Looked up once: each message asks whether it is for a person."""
+
+
 class Conversation(msgspec.Struct, frozen=True):
     """One conversation. Two values that are equal mean the same one. `person`, `room`, EVERYBODY
     and DESK make them."""
@@ -32,7 +36,7 @@ class Conversation(msgspec.Struct, frozen=True):
     @property
     def is_person(self) -> bool:
         """Whether it is with one person."""
-        return self.kind is ConversationKind.PERSON
+        return self.kind is _PERSON
 
     @property
     def is_room(self) -> bool:
@@ -70,7 +74,7 @@ def addresses(text: str, name: str) -> bool:
 
 def person(name: str, *, is_claimed: bool = False) -> Conversation:
     """Return the conversation with the person of this name, in whatever case it is typed."""
-    return Conversation(ConversationKind.PERSON, name, is_claimed)
+    return Conversation(_PERSON, name, is_claimed)
 
 
 def room(name: str) -> Conversation:

@@ -127,6 +127,7 @@ class CommandFailure(Explained):
         "line_not_serving",
         "the line was not sent: the registry cannot write to its disk",
     )
+    LINE_GONE = "line_gone", "there is no such line of ours to change any more"
     UNREACHABLE = "unreachable", "there is no link to the registry"
 
 
@@ -582,7 +583,7 @@ class Edited(Line, frozen=True, kw_only=True, tag=True):
     now."""
 
     target: Target
-    """The line that is changed."""
+    """The line that is changed; in a visit its number is the id of that line, and its key empty."""
 
 
 class Retracted(Line, frozen=True, kw_only=True, tag=True):

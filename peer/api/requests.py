@@ -516,6 +516,19 @@ class SayAtDesk(Command, frozen=True, kw_only=True):
     """`line`, if another program asks than the one that runs the peer: `SaidByUs` has it."""
 
 
+class ChangeAtDesk(Request[None], frozen=True, kw_only=True):
+    """Change the text of our own line with this id in the visit of our visitor, or take it back;
+    events tell what comes of it. Raises ChangeRefused, TextTooLong, UnicodeEncodeError."""
+
+    id: Id
+    text: str | None
+    """The new text; None: take it back."""
+    line: Id
+    """The id of the change, as in `SayAtDesk`."""
+    key: Id = 0
+    """As in `SayAtDesk`."""
+
+
 class IsLineForDesk(Request[bool], frozen=True, kw_only=True):
     """Return whether text typed at this time (by the monotonic clock of the machine) is for a
     visitor, even one who has just left."""
@@ -584,6 +597,7 @@ AnyRequest = (
     | ListUnshown
     | AskDesk
     | SayAtDesk
+    | ChangeAtDesk
     | IsLineForDesk
     | ReadTalk
 )

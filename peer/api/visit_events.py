@@ -219,6 +219,8 @@ class NoServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Said = peers.Said
+Edited = peers.Edited
+Retracted = peers.Retracted
 MessageChanged = peers.MessageChanged
 ServerBack = peers.ServerBack
 ServerOfAnotherRegistry = peers.ServerOfAnotherRegistry
@@ -277,6 +279,8 @@ VisitEvent = (
     | DescriptionRefused
     | Served
     | Said
+    | Edited
+    | Retracted
     | MessageChanged
     | NotYourTurn
     | VisitorLineRefused

@@ -193,6 +193,10 @@ class Contacts:
         except NameRefused:
             return None
 
+    def by_key(self, key: str) -> Contact | None:
+        """Return the contact whose name has this key (`name_key`)."""
+        return self._by_name.get(key)
+
     def by_sender_index(self, sender_index: int) -> Contact | None:
         """Return the contact who seals group frames under this index."""
         return self._by_sender_index.get(sender_index)

@@ -108,7 +108,7 @@ class Stream:
             )
             for number, at_ms, words, is_late, id_, _ in taken
         ]
-        if not any(related is not None for *_, related in taken):  # mostly
+        if not [related for *_, related in taken if related is not None]:  # mostly
             return list[LineEvent](lines)
         return [
             line if related is None else told(line, related)

@@ -2,7 +2,7 @@
 it, in whatever order they came (clause 6.14)."""
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from chatapp.peer.api.events import (
 from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
 from chatapp.wire.codec import decode_file_offer, encode
 from chatapp.wire.files import is_offer_sound
+from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import (
     Edit,
     FileAnswer,
@@ -115,10 +116,6 @@ def told(line: Said, related: Related) -> LineEvent:
             return FileAnswered(**common | {"text": ""}, target=target, has_it=has_it)
         case kind:
             return Reacted(**common, target=target, is_on=kind is RelationKind.REACT)
-
-
-CHANGED_WITHIN_MS: Final = 7 * 86_400 * 1_000
-"""Milliseconds after which a line is not edited or taken back any more, by its author's clock."""
 
 
 class Change(NamedTuple):

@@ -181,6 +181,12 @@ class VisitorCore(NodeCore):
         TEXT_MAX."""
         return self._visit.talk(text, wall=self._ctx.wall(now), number=number)
 
+    def change(self, line: int, text: str | None, *, now: float) -> int | None:
+        """Change a line of ours, by its id, or take it back (None). Return the id by which
+        `MessageChanged` will name the change; None if we have said no such line, or there is no
+        visit. The caller keeps to TEXT_MAX."""
+        return self._visit.change(line, text, wall=self._ctx.wall(now))
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._visit.was_said(number)

@@ -36,7 +36,7 @@ from chatapp.peer.core.conversation import check_length
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
-from chatapp.peer.core.relations import CHANGED_WITHIN_MS, offered_file
+from chatapp.peer.core.relations import offered_file
 from chatapp.peer.history.query import (
     UNREAD_MAX,
     MessageQueries,
@@ -47,6 +47,7 @@ from chatapp.peer.history.query import (
 )
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import is_emoji
 from chatapp.wire.names import is_same_name
 
@@ -392,6 +393,11 @@ def _say_at_desk(node: "PeerNode", request: requests.SayAtDesk) -> None:
         node.note_said(msgspec.structs.replace(said, sender=node.name), key=request.key)
 
 
+def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
+    change = node.core.desk.change(request.id, request.text, now=node.now(), line=request.line)
+    node.note_said(msgspec.structs.replace(change, sender=node.name), key=request.key)
+
+
 def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:
     at = request.entered_at
     return VisitTarget(request.visit, node.now() if at is None else at)
@@ -493,12 +499,22 @@ async def _why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryT
 
 
 async def _find(node: "PeerNode", request: requests.FindLines) -> FoundLines:
-    """Return lines as events name them."""
+    """Return lines as events name them. Those of a visit are not in the history."""
     registry, me = node.storage.registry, node.name
+    at_desk = {
+        one: node.core.desk.find(one.target, me)
+        for one in request.wanted
+        if one.conversation == DESK
+    }
 
     def read(lines: MessageQueries) -> list[FoundLine | None]:
-        return [_found(lines, one, registry, me) for one in request.wanted]
+        return [
+            at_desk[one] if one in at_desk else _found(lines, one, registry, me)
+            for one in request.wanted
+        ]
 
+    if len(at_desk) == len(request.wanted):
+        return FoundLines(lines=tuple(at_desk.values()))
     return FoundLines(lines=tuple(await node.storage.read(read, by_index=False)))
 
 
@@ -665,6 +681,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ListUnshown: _unshown,
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
+    requests.ChangeAtDesk: _change_at_desk,
     requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(
         entered_at=asked.entered_at
     ),

@@ -21,6 +21,7 @@ from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Line
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     AcceptFile,
+    ChangeAtDesk,
     Command,
     Conversations,
     Edit,
@@ -496,8 +497,8 @@ def _converted(raw: Any, kind: Any) -> Any:
 def _prepared(request: Asked) -> Asked:
     """Return the request as the other program understands it: paths do not depend on where we run.
     Raises TextTooLong, UnicodeEncodeError: a line of the protocol may not hold the text."""
-    if isinstance(request, Send | Edit | SayAtDesk | KeepDraft):
-        size = len(request.text.encode())
+    if isinstance(request, Send | Edit | SayAtDesk | ChangeAtDesk | KeepDraft):
+        size = len((request.text or "").encode())
         if size > TEXT_MAX:
             raise TextTooLong(size, TEXT_MAX)
     if isinstance(request, OfferFile | AcceptFile):

@@ -30,8 +30,8 @@ SETTLE_SPAN: Final = 0.01
 nothing is late."""
 
 LONE_TURNS: Final = 2
-"""Turns in a row of which each looks at the deadlines at once: a lone message and its answer wake
-the program up no more often than they must."""
+"""Turns that look at the deadlines at once, unless they go on a run of more: a lone message and its
+answer wake the program up no more often than they must."""
 
 LOOK_SPAN: Final = 0.0002
 """Seconds for which we look for an answer before we sleep: no longer than it takes to fall asleep
@@ -391,8 +391,10 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         """When the timer rings: handles of uvloop do not say it."""
-        self._turns_in_row = 0
+        self._turns_taken = 0
         """Turns since it last rang."""
+        self._run_until = 0.0
+        """Until when a turn counts as one of the run in which the timer rang."""
         self._connection = self._new_connection()
         self.is_turn_due = False
         """Whether a turn is to be taken once the present loop iteration is over."""
@@ -476,11 +478,12 @@ class Driver:
         self._take_turn(now)
 
     def _timer_rang(self) -> None:
-        self._timer, self._turns_in_row = None, 0
+        now = self._loop.time()
+        if self._turns_taken > LONE_TURNS:
+            self._run_until = now + SETTLE_SPAN
+        self._timer, self._turns_taken = None, 0
         due = self._node.next_timer()
-        if (
-            due is not None and due <= self._loop.time()
-        ):  # mostly the timer rings to look for deadlines only
+        if due is not None and due <= now:  # mostly the timer rings to look for deadlines only
             core = self._node.core
             call_guarded(core.handle_timer, now=self.now(), dropped=core.dropped)
             self._node.take_turn(now=self._loop.time())
@@ -503,8 +506,8 @@ class Driver:
         # Finding the earliest deadline of all parts costs as much as a message. So in a run of
         # turns it is not done in each: the timer rings soon after the turn, and looks for deadlines
         # then.
-        self._turns_in_row += 1
-        if self._turns_in_row <= LONE_TURNS:
+        self._turns_taken += 1
+        if self._turns_taken <= LONE_TURNS and now >= self._run_until:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

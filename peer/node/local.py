@@ -79,11 +79,15 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         return [server_name(*server) for server in self.servers]
 
 
-def _offers_file(event: events.Event) -> bool:
-    """Whether an event tells of a file that somebody offers."""
-    if type(event) is events.MailReturned:
-        return any(map(_offers_file, event.lines))
-    return isinstance(event, events.Said) and event.file is not None
+def _offer_files(batch: Sequence[events.Event]) -> bool:
+    """Whether events tell of a file that somebody offers."""
+    for event in batch:  # each message comes by here, so no call is made for one
+        if type(event) is Said:
+            if event.file is not None:
+                return True
+        elif type(event) is events.MailReturned and _offer_files(event.lines):
+            return True
+    return False
 
 
 def line_id() -> int:
@@ -600,7 +604,7 @@ class PeerNode:
         ):
             storage.move_folder(name)
         if events:
-            if self._files is None and not any(map(_offers_file, events)):  # mostly
+            if self._files is None and not _offer_files(events):  # mostly
                 self.tell(events)
             else:
                 self.tell(self.files.noted(events))

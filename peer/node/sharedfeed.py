@@ -49,6 +49,11 @@ class _ToldVisit:
         """Note a line of ours."""
         _keep(self._ours, {id_: text}, DESK_LINES_MAX)
 
+    def note_change(self, id_: int, text: str) -> None:
+        """Note that a line of ours has another text."""
+        if id_ in self._ours:
+            self._ours[id_] = text
+
     def begin_anew(self) -> None:
         """Expect the start of another program."""
         self._repeats = Counter(self._ours.values())
@@ -58,8 +63,10 @@ class _ToldVisit:
         match event:
             case events.ClientCame():
                 return self._new_client(event)
-            case events.Said() | events.SaidByUs():
-                line = event if isinstance(event, events.Said) else event.line
+            case events.SaidByUs(line=events.Edited() | events.Retracted() as change):
+                self.note_change(change.target.number, change.text)
+            case events.Line() | events.SaidByUs():
+                line = event.line if isinstance(event, events.SaidByUs) else event
                 return event if self._is_new(line) else None
             case events.ClientMoved(move=move) if move in _STILL_SERVED:
                 self._is_here = move is not ClientMove.AWAY
@@ -148,6 +155,10 @@ class SharedFeed(EventFeed[Event]):
         """Note that this window asks for a line to the visitor, which it shows by itself."""
         self.note_key(line)
         self._visit.note_ours(line, text)
+
+    def note_change(self, id_: int, text: str) -> None:
+        """Note that this window gives a line to the visitor another text."""
+        self._visit.note_change(id_, text)
 
     def receipt(self, sent: Sent) -> Receipt:
         """Return the receipt of a line that another program has taken for this window."""

@@ -20,6 +20,7 @@ from chatapp.peer.api.events import Event, Line, MessageState, Said
 from chatapp.peer.api.requests import (
     PAGE_MAX,
     AskDesk,
+    ChangeAtDesk,
     Command,
     EnterRoom,
     FindSent,
@@ -337,8 +338,8 @@ class WindowNode:
                 return await node.request(request)
             except NotOpen:
                 await self._lost(node)
-                if isinstance(request, AskDesk | SayAtDesk):
-                    line = request.line if isinstance(request, SayAtDesk) else 0
+                if isinstance(request, AskDesk | SayAtDesk | ChangeAtDesk):
+                    line = 0 if isinstance(request, AskDesk) else request.line
                     reason = events.CommandFailure.UNREACHABLE
                     self.feed.put([events.CommandFailed(reason=reason, line=line)])
                     return cast("Answer", None)
@@ -362,6 +363,9 @@ class WindowNode:
         """Note that this window shows the line by itself that it asks for."""
         if isinstance(request, SayAtDesk):
             self.feed.note_at_desk(request.line, request.text)
+        if isinstance(request, ChangeAtDesk):
+            self.feed.note_key(request.line)
+            self.feed.note_change(request.id, request.text or "")
 
     async def _post_later(self, command: Command) -> None:
         with contextlib.suppress(ChatAppError):

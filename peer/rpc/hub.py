@@ -17,6 +17,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import ConversationState, FoundLine, FoundLines, Lines, Unshown
 from chatapp.peer.api.requests import (
+    ChangeAtDesk,
     Command,
     Conversations,
     Edit,
@@ -318,6 +319,8 @@ class Hub:
                 return self._node.post(msgspec.structs.replace(request, key=line))
             case Command():
                 return self._node.post(request)
+            case ChangeAtDesk(line=line):
+                request = msgspec.structs.replace(request, key=line)
             case Send(key=0) | Edit(key=0) | Retract(key=0) | React(key=0):
                 request = msgspec.structs.replace(request, key=drawn_key())
         answer = await answered(self._node, request)

@@ -143,6 +143,15 @@ class OperatorDesk:
         )
         return line
 
+    async def change(self, id_: int, text: str | None, *, line: int | None = None) -> int:
+        """Change a line that we have said to our visitor, by its id, or take it back (None). Return
+        the id of the change: `MessageChanged` says that the registry has it, `CommandFailed` or
+        `HeldBack` that it came to nothing. `line`: as in `say`. Raises ChangeRefused, TextTooLong,
+        UnicodeEncodeError."""
+        line = line_id() if line is None else line
+        await self._peer.node.request(requests.ChangeAtDesk(id=id_, text=text, line=line))
+        return line
+
     def ask(
         self,
         request: OperatorRequest,

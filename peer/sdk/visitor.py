@@ -262,6 +262,16 @@ class Visitor:
         node.driver.schedule()
         return line
 
+    def change(self, line: int, text: str | None) -> int | None:
+        """Change a line of a talk that we have said, by its id, or take it back (None). Return the id
+        by which `MessageChanged` will name the change; None if there is no such line, or no visit.
+        Raises TextTooLong."""
+        check_length(text or "")
+        node = self._open_node()
+        change = node.core.change(line, text, now=node.driver.now())
+        node.driver.schedule()
+        return change
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._open_node().core.was_said(number)
@@ -365,7 +375,7 @@ class Visitor:
         if (node := self._node) is None:
             return
         for event in batch:
-            if isinstance(event, visit_events.Said):
+            if isinstance(event, visit_events.Said | visit_events.Edited | visit_events.Retracted):
                 node.core.lines_shown(event.number)
         node.driver.schedule()
 

@@ -11,7 +11,15 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
-from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, mark_of
+from chatapp.peer.view.talk import (
+    LINES_MAX,
+    NOTES_MAX,
+    Mark,
+    Talk,
+    TalkLine,
+    mark_of,
+    text_after,
+)
 from chatapp.wire.desk.values import ListedOperator, ListedQueue, ListedVisitor
 from chatapp.wire.names import is_same_name
 
@@ -193,7 +201,7 @@ class DeskView(Talk):
             if line.state is events.MessageState.UNSETTLED:
                 self._add_own(line.sender, line.text, line.at, line.id)
             else:
-                self._add_line(line.sender, line.text, line.at, mark_of(line.state))
+                self._add_said(line)
             self._position = max(self._position, line.number)
         self._change()
 
@@ -212,7 +220,7 @@ class DeskView(Talk):
                 self.client_since = at
             case events.Said(visit=visit, number=place) if visit:
                 if visit == self.visit and place > self._position:
-                    self._add_line(event.sender, event.text, event.at, mark_of(event.state))
+                    self._add_said(event)
             case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
                 self._settle(id_, state)
             case events.ClientMoved():
@@ -257,6 +265,12 @@ class DeskView(Talk):
                 self.mail += 1
             case events.MailReturned(lines=lines):
                 self.mail += len(lines)
+            case events.Edited() | events.Retracted():
+                if event.visit and event.visit == self.visit:
+                    self._rewrite(event.target.number, text_after(event))
+            case events.SaidByUs(line=events.Edited() | events.Retracted() as change):
+                if change.visit and change.visit == self.visit:
+                    self.changing(change.id, change.target.number, text_after(change))
             case events.SaidByUs(line=line) if line.visit:
                 if line.visit == self.visit and line.id not in self._found:
                     self._add_own(line.sender, line.text, line.at, line.id)
@@ -281,6 +295,7 @@ class DeskView(Talk):
     def _clear_talk(self) -> None:
         self.lines.clear()
         self._own.clear()
+        self._pending.clear()
         self.talk += 1
         self.ending = self.earlier = None
 
@@ -346,12 +361,18 @@ class DeskView(Talk):
             self.notices.append(event)
 
     def _add_own(self, who: str, text: str, at: float, id_: int, key: str = "") -> None:
-        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING, key)]
+        self._own[id_] = [self._add_line(who, text, at, Mark.SENDING, key, said=id_)]
+
+    def _add_said(self, line: events.Said) -> None:
+        """Show a line that is settled."""
+        mark = mark_of(line.state)
+        added = self._add_line(line.sender, line.text, line.at, mark, said=line.id)
+        added.is_edited, added.is_retracted = line.is_edited, line.is_retracted
 
     def _add_line(
-        self, who: str, text: str, at: float, mark: Mark | None, key: str = ""
+        self, who: str, text: str, at: float, mark: Mark | None, key: str = "", *, said: int
     ) -> TalkLine:
-        line = self._add(who, text, at, mark, key)
+        line = self._add(who, text, at, mark, key, said=said)
         if len(self.lines) > LINES_MAX:
             self.lines.popleft()
         if mark is None:

@@ -592,6 +592,17 @@ class FlowView(View):
             self._under_way.changed(sent)
         yield from ()
 
+    def _is_at_desk(self, typed: TypedLine) -> Generator[Step, Any, bool]:
+        if not self.state.desk.is_operator:
+            return False
+        is_for_desk: bool = yield IsLineForDesk(entered_at=typed.at)
+        return is_for_desk
+
+    def _show_desk_change(self, before: Said, request: Change, sent: int) -> None:
+        self._answer([own_line(before, request)])
+        if self.is_screen:
+            self._under_way.changed(sent)
+
     def _show_offered(self, file: FileTransfer) -> None:
         super()._show_offered(file)
         if self.is_screen:

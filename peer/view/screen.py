@@ -25,6 +25,7 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AcceptFile,
     AskDesk,
+    Edit,
     EnterRoom,
     KeepDraft,
     ListFiles,
@@ -52,6 +53,7 @@ from chatapp.peer.view.panes import (
     place_of,
 )
 from chatapp.peer.view.pastreader import PastReader
+from chatapp.peer.view.talk import changed, text_after
 from chatapp.peer.view.transfers import FileAction
 from chatapp.peer.view.view import (
     USUAL_START,
@@ -176,6 +178,11 @@ class ScreenView(View):
         self._desk_lines: Final[dict[int, LogEntry]] = {}
         """Our lines to the visitor that the registry has neither taken nor refused, by the id that
         events name."""
+        self._desk_entries: Final[dict[int, LogEntry]] = {}
+        """The lines of the visit, by the ids that events name."""
+        self._desk_changes: Final[dict[int, events.Said]] = {}
+        """What our lines to the visitor become once the registry has our changes, by the ids of
+        the changes."""
 
     @property
     def is_saying(self) -> bool:
@@ -474,6 +481,8 @@ class ScreenView(View):
         calls = is_addressed if is_muted else (is_direct or entry.calls) and not line.is_ours
         entry.calls = entry.calls and not is_direct
         entry.id = id_
+        if line.visit:
+            self._desk_entries[line.id] = entry
         pane.note_line(id_, at, is_mine=line.is_ours, calls=calls)
         pane.is_addressed = pane.unread > 0 and (pane.is_addressed or is_addressed)
         pane.log.append([entry])
@@ -487,6 +496,11 @@ class ScreenView(View):
 
     def _changed(self, event: events.ChangeEvent) -> None:
         """Show a line anew that somebody has changed."""
+        if event.visit:
+            if (found := found_for(event, self.known)) is not None:
+                self._desk_changed(found.line)
+            self._changes.seen.append(event)
+            return
         pane, found = self.panes.pane(event.conversation), found_for(event, self.known)
         entry = None if found is None else pane.log.by_id(found.line.id)
         if found is None or entry is None:
@@ -526,13 +540,17 @@ class ScreenView(View):
     def _said_elsewhere(self, line: events.LineEvent) -> None:
         """Show a line of ours that was said, or one that was changed, in another window."""
         pane = self.panes.pane(line.conversation)
+        if isinstance(line, events.Edited | events.Retracted) and line.visit:
+            if (found := found_for(line, self.known)) is not None:
+                self._desk_changes[line.id] = changed(found.line, text_after(line))
+            return
         if not isinstance(line, events.Said):
             if (found := found_for(line, self.known)) is not None:
                 self._note_change(line.id, found.line.id)
                 self._rewrite(pane, found.line)
             return
         if line.visit:
-            self._desk_lines[line.id] = self._said_by_me(pane, line.text)
+            self._note_desk_line(line.id, self._said_by_me(pane, line.text))
             return
         if pane.log.by_id(line.id) is not None:
             return
@@ -671,6 +689,7 @@ class ScreenView(View):
                 if entered == self.room and (not self._has_chosen or is_room):
                     self._open(self.panes.pane(room(entered)))
             case events.DutyChanged(is_on=True) | events.ClientCame():
+                self._desk_entries.clear()
                 desk = self.panes.pane(DESK)
                 if not self.attention().is_typing or desk is self.open_pane:
                     self._open(desk)
@@ -965,12 +984,36 @@ class ScreenView(View):
             entry = self._said_by_me(self.panes.pane(DESK), text)
         number = yield from self._say_to_client(text, line, is_maybe=False)
         if entry is not None and number is not None:
-            self._desk_lines[number] = entry
+            self._note_desk_line(number, entry)
         elif entry is not None:
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
 
+    def _note_desk_line(self, number: int, entry: LogEntry) -> None:
+        """Note a line of ours to the visitor, by the id that events name."""
+        self._desk_lines[number] = self._desk_entries[number] = entry
+
+    def _is_at_desk(self, _: TypedLine) -> Generator[Step, Any, bool]:
+        yield from ()
+        return self._typed_in.conversation == DESK
+
+    def _show_desk_change(self, before: events.Said, request: Change, sent: int) -> None:
+        text = request.text if isinstance(request, Edit) else None
+        self._desk_changes[sent] = changed(before, text)
+
+    def _desk_changed(self, line: events.Said) -> None:
+        """Show what a line of the visit is now."""
+        entry = self._desk_entries.get(line.id)
+        if entry is not None:
+            pane = self.panes.pane(DESK)
+            pane.log.rewrite(entry, past_entry(line, self.state.name, self.known))
+            self._log_changed(pane)
+
     def _settle_desk_line(self, number: int, state: MessageState) -> None:
-        """Mark the line that events name so, if it is one of ours that is not settled."""
+        """Mark the line that events name so, if it is one of ours that is not settled; or show what
+        has become of a line, if it is a change of ours."""
+        now = self._desk_changes.pop(number, None)
+        if now is not None and state is not MessageState.REFUSED:
+            self._desk_changed(now)
         entry = self._desk_lines.pop(number, None)
         if entry is not None:
             self._mark(self.panes.pane(DESK), entry, state)

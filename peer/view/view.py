@@ -780,6 +780,9 @@ class View:
         typed: TypedLine,
     ) -> Steps:
         """Answer a line of the conversation, change it, take it back or put an emoji to it."""
+        if isinstance(meaning, meanings.ChangeLine) and (yield from self._is_at_desk(typed)):
+            yield from self._change_at_desk(meaning)
+            return
         counts = _COUNTED[type(meaning)]
         is_cancel = isinstance(meaning, meanings.CancelLine)
         line = yield from self._line_meant(meaning.which, counts, is_anywhere=is_cancel)
@@ -807,6 +810,37 @@ class View:
         )
         if sent is not None and not is_cancelled:  # of which an event tells
             yield from self._show_change(line, request, sent.id)
+
+    def _is_at_desk(self, typed: TypedLine) -> Generator[Step, Any, bool]:
+        """Return whether a line was typed where the user talks with a visitor."""
+        raise NotImplementedError
+
+    def _show_desk_change(self, before: Said, request: changes.Change, sent: int) -> None:
+        """Show what the user does to a line to the visitor. `sent`: the id of the change."""
+        raise NotImplementedError
+
+    def _change_at_desk(self, meaning: meanings.ChangeLine) -> Steps:
+        """Change a line to the visitor, or take it back."""
+        talk = (yield requests.ReadTalk()).talk
+        lines = [line for line in (talk.lines if talk else ()) if line.is_ours]
+        lines = [line for line in lines if not line.is_retracted]
+        if meaning.which.nth > len(lines):
+            self._answer([changes.NO_SUCH_LINE])
+            return
+        before, text, number = lines[-meaning.which.nth], meaning.text, self._draw_line()
+        try:
+            yield requests.ChangeAtDesk(id=before.id, text=text, line=number)
+        except ChangeRefused as error:
+            self._answer([changes.refused(error.reason)])
+        except TextTooLong as error:
+            self._tell_too_long(before.conversation, error)
+        else:
+            request = (
+                requests.Retract(id=before.id)
+                if text is None
+                else requests.Edit(id=before.id, text=text)
+            )
+            self._show_desk_change(before, request, number)
 
     def _send_change(
         self, where: Conversation, request: changes.Change

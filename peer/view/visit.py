@@ -5,8 +5,10 @@ import enum
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from chatapp.peer.api import visit_events
-from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine
+from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, name_of, text_after
 
 
 class VisitStage(enum.Enum):
@@ -66,9 +68,13 @@ class VisitView(Talk):
     def said(self, text: str, line: int, *, at: float, key: str = "") -> None:
         """Show a line that the visitor says. `line`: as `Visitor.talk` returned it. `key`: under
         which the page has sent it, if that is another one."""
-        shown = self._add_parts("", text, at, Mark.SENDING, key=key or str(line))
+        shown = self._add_parts("", text, at, Mark.SENDING, key=key or str(line), said=line)
         self._own[line] = shown
         self.unsent += sum(map(size_of, shown))
+
+    def changing(self, change: int, target: int, text: str | None) -> None:
+        super().changing(change, target, text)
+        self.unsent += LINE_COST + len((text or "").encode())
 
     def rated(self, rating: int) -> None:
         """Note what the visitor has chosen."""
@@ -107,8 +113,14 @@ class VisitView(Talk):
             case visit_events.Said(sender=operator, text=text, at=said_at):
                 self.operator = operator or self.operator
                 mark, key = (None, "") if operator else (Mark.SAVED, str(event.id))
-                self._add_parts(operator, text, said_at, mark, key=key)
+                self._add_parts(operator, text, said_at, mark, key=key, said=event.id)
+                for line in self.lines_of(event.id):
+                    line.is_edited, line.is_retracted = event.is_edited, event.is_retracted
+            case visit_events.Edited() | visit_events.Retracted():
+                self._rewrite(event.target.number, text_after(event))
             case visit_events.MessageChanged(id=line, state=state):
+                if (pending := self._pending.get(line)) is not None:
+                    self.unsent -= LINE_COST + len((pending.text or "").encode())
                 self.unsent -= sum(map(size_of, self._settle(line, state)))
             case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
@@ -172,15 +184,43 @@ class VisitView(Talk):
             self._enter(VisitStage.OVER)
 
     def _add_parts(
-        self, who: str, text: str, at: float, mark: Mark | None, *, key: str
+        self, who: str, text: str, at: float, mark: Mark | None, *, key: str, said: int
     ) -> list[TalkLine]:
         """Show a text, as several lines if it is long. The oldest lines go when there are too
         many."""
-        added = [self._add(who, part, at, mark, key) for part in _parts(text)]
+        added = [self._add(who, part, at, mark, key, said=said) for part in self._parts(text)]
         self.size += sum(map(size_of, added))
+        self._make_room()
+        return added
+
+    def _make_room(self) -> None:
         while len(self.lines) > LINES_MAX or self.size > TEXT_PER_SESSION:
             self.size -= size_of(self.lines.popleft())
-        return added
+
+    def _rewrite(self, said: int, text: str | None) -> None:
+        before = sum(map(size_of, self.lines_of(said)))
+        super()._rewrite(said, text)
+        self.size += sum(map(size_of, self.lines_of(said))) - before
+        self._make_room()
+
+    def _exchange(self, lines: list[TalkLine], parts: list[str]) -> list[TalkLine]:
+        former, self.lines = list(self.lines), deque()
+        place = next(at for at, line in enumerate(former) if line is lines[0])
+        now = [msgspec.structs.replace(lines[0], text=part) for part in parts]
+        others = [line for line in former if all(line is not one for one in lines)]
+        for line in (*others[:place], *now, *others[place:]):
+            self._count += 1
+            line.id = name_of(self._count)
+            self.lines.append(line)
+        self._own = {
+            id_: now if id_ == lines[0].said else owned for id_, owned in self._own.items()
+        }
+        self.stage_version = self.version
+        return now
+
+    @staticmethod
+    def _parts(text: str) -> list[str]:
+        return [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)] or [text]
 
     def _note(self, event: visit_events.VisitEvent) -> None:
         if not self.notes or self.notes[-1] != event:
@@ -196,10 +236,6 @@ class VisitView(Talk):
 def size_of(line: TalkLine) -> int:
     """Return the bytes that a line takes."""
     return len(line.text.encode()) + LINE_COST
-
-
-def _parts(text: str) -> list[str]:
-    return [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)] or [text]
 
 
 TEXT_PER_SESSION: Final = 1024 * 1024

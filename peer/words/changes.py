@@ -133,10 +133,12 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
     who = _who([event.sender], event.conversation)
     match event:
         case Edited():
-            before = _before(found, event.number)
+            before = _before(found, event.id if event.visit else event.number)
+            if event.visit and found.line.is_ours:  # it counts when the registry has it
+                before = before or found.line.text
             return [] if before is None else [edited_line(who, before, event.text)]
         case Retracted():
-            if not found.line.is_retracted:
+            if not (found.line.is_retracted or event.visit):
                 return []
             return [retracted_line(who, found.line)]
         case Reacted(is_on=is_on):
@@ -158,7 +160,7 @@ def reaction_lines(alike: Sequence[Reacted], known: Known) -> list[str]:
 
 
 def _who(senders: Sequence[str], where: Conversation) -> str:
-    if where.is_person:
+    if where.is_person or where == DESK:
         return names(senders)
     place = f"in {name(where.name)}" if where.is_room else "to everybody"
     return f"{names(senders)} ({place})"
@@ -177,9 +179,9 @@ def seen_lines(event: Seen, known: Known) -> list[str]:
 
 def _before(found: FoundLine, number: int) -> str | None:
     """Return what a line said before the message with this number changed it."""
-    texts = [version.text for version in found.versions if version.number < number]
-    counts = any(version.number == number for version in found.versions)
-    return texts[-1] if counts and texts else None
+    numbers = [version.number for version in found.versions]
+    place = numbers.index(number) if number in numbers else 0
+    return found.versions[place - 1].text if place else None
 
 
 def edited_line(who: str, before: str, after: str) -> str:

@@ -26,6 +26,8 @@ COMMANDS: Final = {
     ".pause": "pause",
     ".resume": "resume",
     ".rate": "rate",
+    "/edit": "edit",
+    "/retract": "retract",
     ".transcript": "transcript",
     "/new": "new",
     "/help": "help",
@@ -170,9 +172,11 @@ class VisitorTexts:
             case visit_events.MessageChanged():
                 # a terminal shows what it was typed; why a line is refused is told by itself
                 return []
-            case visit_events.Said(sender=sender, text=text):
+            case visit_events.Said(sender=sender):
                 kind = CallingMessage if is_first else MessageLine
-                return [kind(name(sender) or self._text("transcript.you"), ": ", sanitize(text))]
+                return [kind(self._who(sender), ": ", self.said(event))]
+            case visit_events.Edited() | visit_events.Retracted():
+                return []  # the face knows the line that is changed
             case visit_events.NotYourTurn():
                 return [self._text("line.wait")]
             case (
@@ -219,6 +223,30 @@ class VisitorTexts:
                 return [self._of_desk(event)]
             case _:
                 return self._of_position(event)
+
+    def _who(self, sender: str) -> str:
+        return name(sender) or self._text("transcript.you")
+
+    def said(self, line: visit_events.Said) -> str:
+        """Return how a line reads now, behind its author."""
+        return self.shown_text(line.text, is_edited=line.is_edited, is_retracted=line.is_retracted)
+
+    def shown_text(self, text: str, *, is_edited: bool, is_retracted: bool) -> str:
+        """Return how a text reads that may have been changed."""
+        if is_retracted:
+            return self._text("change.taken_back")
+        return self._text("change.mark", text=sanitize(text)) if is_edited else sanitize(text)
+
+    def changed(self, sender: str, before: str, after: str | None, *, at: float) -> str:
+        """Say that somebody has changed a line of theirs, or taken it back (None). `sender`: empty
+        for the visitor. `at`: when the line was said."""
+        who, was = self._who(sender), sanitize(before, limit=QUOTED_MAX)
+        if after is not None:
+            now = sanitize(after, limit=QUOTED_MAX)
+            return self._text("change.edited", who=who, before=was, after=now)
+        if not sender:
+            return self._text("change.you_retracted", before=was)
+        return self._text("change.retracted", who=who, clock=shown_clock(at)[1])
 
     def line_refused(self, event: visit_events.VisitorLineRefused) -> str:
         """Return why a line reached nobody, as a part of a sentence."""

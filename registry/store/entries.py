@@ -10,6 +10,8 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
+from chatapp.wire.messages.desk import LineMark
+
 IDENTITY_SIZE = 32
 
 Identity: TypeAlias = Annotated[
@@ -119,7 +121,8 @@ class DeskVisitKept(msgspec.Struct, frozen=True, array_like=True, tag=40, gc=Fal
 
 
 class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=False):
-    """A line of a visit. Positions rise within the visit. Lines below `first` are dropped."""
+    """A line of a visit, or a change of one. Positions rise within the visit, but for a line that
+    was changed: it is kept again, and the latest entry counts. Lines below `first` are dropped."""
 
     visit: int
     position: int
@@ -127,8 +130,10 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
     author_name: str
     number: int
     at: int
-    text: str
+    text: str  # empty for a change: the line itself has it
     first: int
+    mark: int = 0  # what the line is now, or what the change makes of its target
+    target: int = 0  # the position of the line that this one changes; 0: none
 
 
 class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
@@ -178,12 +183,23 @@ class DeskSessionKept(msgspec.Struct, frozen=True, array_like=True, tag=44, gc=F
     description: str
 
 
+class PastLineKept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A line of a session that is over, or a change of one."""
+
+    position: int
+    operator: str  # empty: the visitor said it
+    at: int
+    text: str  # empty for a change
+    number: int  # if the visitor said it, else 0
+    mark: int = 0  # this and the next as in DeskLineKept
+    target: int = 0
+
+
 class DeskTranscriptKept(msgspec.Struct, frozen=True, array_like=True, tag=45):
     """What was said in a session that is over."""
 
     visit: int
-    # The operator's name (empty: the visitor), when, the text, its number if the visitor said it.
-    lines: list[tuple[str, int, str, int]]
+    lines: list[PastLineKept]  # by position
     dropped: int  # how many lines before these are not there any more
 
 
@@ -384,6 +400,14 @@ Sign: TypeAlias = JournalBegan | JournalsListed | FilesListed
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Entry | CheckpointMark)
 _sign_decoder = msgspec.msgpack.Decoder(Sign)
+
+
+def erases(entry: Entry) -> bool:
+    """Return whether earlier records hold words of a visitor or an operator that nobody is to read
+    any more, now that there is this entry."""
+    if isinstance(entry, DeskLineKept):
+        return entry.mark == LineMark.RETRACTED
+    return isinstance(entry, DeskVisitOver | DeskPastDropped)
 
 
 def owner_of(entry: Entry) -> Owner | None:

@@ -54,9 +54,9 @@ _log = logging.getLogger(__name__)
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 CHECKPOINT_SPAN = 60.0
 CHECKPOINT_JOURNALS = 8
-# A checkpoint soon after a visit erases its lines from the disk, but a busy desk must not write all
-# files all the time. So two such checkpoints are at least this far apart, and this many times as
-# long as the last one took.
+# A checkpoint soon after a visit, or after a line was taken back, erases it from the disk, but a
+# busy desk must not write all files all the time. So two such checkpoints are at least this far
+# apart, and this many times as long as the last one took.
 ERASE_SPAN = 5.0
 ERASE_SHARE = 20
 # Pause after a failed checkpoint: a full disk does not empty by itself.
@@ -192,7 +192,7 @@ class FileStore:
             if self._read_only or now < self._not_before or not self._has_work():
                 return False
             since = now - self._checkpoint_at
-            # whether a journal may hold lines of help-desk visits that are over
+            # whether a journal may hold lines of the help desk that nobody is to read any more
             has_spent = min(self._journals.by_generation) <= self._index.spent_through
             return (
                 self._is_urgent

@@ -14,8 +14,6 @@ from chatapp.registry.store.entries import (
     IDENTITY_SIZE,
     CheckpointMark,
     DeskOwner,
-    DeskPastDropped,
-    DeskVisitOver,
     Entry,
     GroupGone,
     GroupLinesDropped,
@@ -24,6 +22,7 @@ from chatapp.registry.store.entries import (
     Owner,
     decode,
     encode,
+    erases,
     owner_of,
 )
 from chatapp.registry.store.state import StoreState
@@ -107,9 +106,8 @@ class FileIndex:
         self._to_rewrite: set[Owner] = (
             set()
         )  # owners whose file holds something that no longer counts
-        self.spent_through = (
-            AT_REST  # journals up to this one may hold lines of visits that are over
-        )
+        # Journals up to this one may hold lines that are taken back, or of visits that are over.
+        self.spent_through = AT_REST
 
     def status(self, owner: Owner) -> FileStatus:
         found = self._index.get(owner)
@@ -127,7 +125,7 @@ class FileIndex:
             self.behind[owner] = None
         if isinstance(entry, (GroupGone, GroupLinesDropped)):
             self._to_rewrite.add(owner)
-        if isinstance(entry, DeskVisitOver | DeskPastDropped):
+        if erases(entry):
             self.spent_through = max(self.spent_through, place.generation)
         for old in freed:
             if old.generation == AT_REST:

@@ -58,9 +58,9 @@ def line_key(visit: int, position: int) -> int:
     return visit << _POSITION_BITS | position
 
 
-def _replaced(kept: dict[int, Where], visit: int, where: Where) -> Sequence[Where]:
-    former = kept.get(visit)
-    kept[visit] = where
+def _replaced(kept: dict[int, Where], key: int, where: Where) -> Sequence[Where]:
+    former = kept.get(key)
+    kept[key] = where
     return () if former is None else (former,)
 
 
@@ -153,8 +153,10 @@ class DeskState(Generic[Where]):
 
     def _say(self, entry: DeskLineKept, where: Where) -> Sequence[Where]:
         first, last = self._spans.get(entry.visit, (entry.first, entry.first - 1))
-        if self._is_over(entry.visit) or entry.position <= last:
+        if self._is_over(entry.visit) or entry.position < first:
             return (where,)
+        if entry.position <= last:  # it was changed
+            return _replaced(self.lines, line_key(entry.visit, entry.position), where)
         self.lines[line_key(entry.visit, entry.position)] = where
         cut = max(first, entry.first)
         self._spans[entry.visit] = (cut, entry.position)

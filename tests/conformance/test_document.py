@@ -20,6 +20,7 @@ from chatapp.wire.messages.desk import (
     CommandResult,
     DescriptionResult,
     DeskRefusal,
+    LineMark,
     LineRefusal,
     OperatorCause,
     OverCause,
@@ -237,7 +238,7 @@ def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
     ("number", "kinds"),
     [
         ("11.2", (DeskRefusal, PositionCause, OperatorCause, OverCause, DescriptionResult)),
-        ("11.4", (LineRefusal,)),
+        ("11.4", (LineRefusal, LineMark)),
         ("11.5", (CommandResult, ClientCause, ClientChange)),
     ],
 )

@@ -104,6 +104,8 @@ def test_each_limit_that_others_notice_stands_once() -> None:
             f"more than {limits.HELD_TEXTS_MAX:,} characters, and each counts {limits.HELD_MESSAGE_COST:,}",
         ),
         ("6.7", f"in more than {RANGES_MAX:,} separate ranges"),
+        ("6.14", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days after its message"),
+        ("11.4", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days older"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
         (

@@ -418,3 +418,53 @@ async def test_a_page_beside_a_program_that_runs_under_the_name(
     await expect(page.locator(".mine .text")).to_have_text(["hello from the page", "yes"])
     assert troubles == []
     await context.close()
+
+
+async def test_what_was_said_is_changed_and_taken_back_at_both_ends(
+    machine: OperatorsMachine, page_with_asha: PageWithAsha
+) -> None:
+    page, asha = page_with_asha
+    mine, theirs = page.locator(".line.mine"), page.locator(".line.theirs")
+
+    # The visitor, at a terminal.
+    await asha.type("helo", "my pin is 1234")
+    await expect(theirs).to_have_count(2)
+    await asha.type("/edit 2 hello", "/retract", "/edit 7 nothing")
+    await asha.sees('[You changed "helo" to "hello".]')
+    await asha.sees('[You took back "my pin is 1234".]')
+    await asha.sees("[There is no such message of yours.]")
+    await expect(theirs.nth(0).locator(".text")).to_have_text("hello (edited)")
+    await expect(theirs.nth(1).locator(".text")).to_have_text("[taken back]")
+    await expect(theirs.get_by_role("link", name="Change")).to_have_count(0)
+
+    # The operator, in a browser, by keys alone.
+    await mine.get_by_role("link", name="Change").focus()
+    await page.keyboard.press("Enter")
+    area = page.get_by_label("Change your message")
+    await expect(area).to_be_focused()
+    await expect(area).to_have_value("hello Asha")
+    await is_accessible(page)
+    await page.keyboard.press("Escape")
+    await expect(area).to_have_count(0)
+    await expect(page.get_by_label("Your answer")).to_be_focused()
+    await mine.get_by_role("link", name="Change").click()
+    await area.fill("hello, Asha Rao")
+    await page.keyboard.press("Enter")
+    await asha.sees('[bob changed "hello Asha" to "hello, Asha Rao".]')
+    await expect(mine.locator(".text")).to_have_text("hello, Asha Rao (edited)")
+    await expect(mine.locator(".mark.saved")).to_have_count(1)
+    await is_accessible(page)
+
+    # Another program of the operator's, and a registry that was killed, show the same.
+    await machine.registry.kill()
+    await mine.get_by_role("link", name="Change").click()
+    await page.get_by_role("button", name="Take back").click()
+    await expect(mine.locator(".mark.sending")).to_have_count(1)
+    await expect(area).to_have_count(0)
+    machine.registry = await machine.stage.registry("--operator", "bob")
+    await asha.sees(re.compile(r"\[bob took back a message of \d\d:\d\d\.\]"))
+    await expect(mine.locator(".text")).to_have_text("[taken back]")
+    await page.reload()
+    await expect(theirs.nth(0).locator(".text")).to_have_text("hello (edited)")
+    await expect(mine.locator(".text")).to_have_text("[taken back]")
+    await page.get_by_role("button", name="End talk", exact=True).click()

@@ -277,3 +277,84 @@ async def test_without_javascript_a_visitor_leaves_and_no_other_site_can_do_it(
         await bob.sees(re.compile(r"\[Asha has left\.\]"))
         await page.get_by_role("button", name="Start a new request").click()
         await expect(page.get_by_label("Full name")).to_be_visible()
+
+
+async def test_a_visitor_and_an_operator_change_what_they_said(
+    desk: Desk, browser: Browser
+) -> None:
+    bob = await desk.stage.operator()
+    context = await browser.new_context(viewport=PHONE)
+    page, troubles = await page_of(context)
+    await page.goto(desk.url)
+    await fill_in(page, name="Asha")
+    await bob.sees("Name: Asha")
+    mine, theirs = page.locator(".line.mine"), page.locator(".line.theirs")
+    text = page.get_by_label("Your message", exact=True)
+    for words in ("helo", "my pin is 1234"):
+        await text.fill(words)
+        await page.keyboard.press("Enter")
+    await bob.sees("Asha: my pin is 1234")
+    await expect(mine.locator(".mark.saved")).to_have_count(2)
+
+    await mine.nth(0).get_by_role("link", name="Change").focus()
+    await page.keyboard.press("Enter")
+    area = page.get_by_label("Change your message")
+    await expect(area).to_have_value("helo")
+    await is_accessible(page)
+    await area.fill("hello")
+    await page.get_by_role("button", name="Save").click()
+    await bob.sees('[Asha changed "helo" to "hello".]')
+    await expect(mine.nth(0).locator(".text")).to_have_text("hello (edited)")
+    await expect(text).to_be_focused()
+    await mine.nth(1).get_by_role("link", name="Change").click()
+    await page.get_by_role("button", name="Take back").click()
+    await bob.sees(re.compile(r"\[Asha took back a message of \d\d:\d\d\.\]"))
+    await expect(mine.nth(1).locator(".text")).to_have_text("[taken back]")
+
+    await bob.type("how ca I help?", "/edit how can I help?")
+    await bob.sees('[You changed "how ca I help?" to "how can I help?".]')
+    await expect(theirs.locator(".text")).to_have_text("how can I help? (edited)")
+    await expect(theirs.get_by_role("link")).to_have_count(0)
+    await is_accessible(page)
+
+    # The gateway is killed, and shows the same when it is back.
+    await desk.gateway.kill()
+    desk.gateway = await desk.start_gateway()
+    await page.goto(desk.url)
+    await expect(mine.nth(0).locator(".text")).to_have_text("hello (edited)")
+    await expect(mine.nth(1).locator(".text")).to_have_text("[taken back]")
+    await expect(theirs.locator(".text")).to_have_text("how can I help? (edited)")
+    await bob.type("/retract")
+    await expect(theirs.locator(".text")).to_have_text("[taken back]")
+    await bob.type("/retract", ".end")
+    await bob.sees("[There is no such message.]")
+    await expect(page.get_by_role("heading", name="Thank you for your visit")).to_be_visible()
+    await expect(page.get_by_role("link", name="Change")).to_have_count(0)
+    await bob.type(".past 1")
+    await bob.sees(re.compile(r"\d\d:\d\d:\d\d Asha: hello \(edited\)"))
+    assert troubles == []
+    await context.close()
+
+
+async def test_without_javascript_a_line_is_changed_on_a_page_of_its_own(
+    desk: Desk, browser: Browser
+) -> None:
+    bob = await desk.stage.operator()
+    async with without_javascript(browser) as (_, page):
+        await page.goto(desk.url)
+        await fill_in(page, name="Asha")
+        log = page.frame_locator("iframe[title=Conversation]")
+        await bob.sees("Name: Asha")
+        await page.get_by_label("Your message").fill("helo")
+        await page.get_by_role("button", name="Send").click()
+        await bob.sees("Asha: helo")
+        await log.get_by_role("link", name="Change").click()
+        area = page.get_by_label("Change your message")
+        await expect(area).to_have_value("helo")
+        await area.fill("hello")
+        await page.get_by_role("button", name="Save").click()
+        await bob.sees('[Asha changed "helo" to "hello".]')
+        await expect(log.get_by_text("hello (edited)")).to_be_visible()
+        await log.get_by_role("link", name="Change").click()
+        await page.get_by_role("button", name="Take back").click()
+        await expect(log.get_by_text("[taken back]")).to_be_visible()

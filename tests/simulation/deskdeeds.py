@@ -4,12 +4,14 @@ Visitors come, say something, give up or quit; operators take duty and say what 
 `.drop`, `.move`, `.handover` say. Operators are peers like others, under all that happens to peers.
 """
 
+import contextlib
 import random
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from chatapp.peer.api.errors import ChangeRefused
 from chatapp.peer.core.desk.operator import Operator, VisitTarget
 from chatapp.peer.core.desk.visit import Stage
 from chatapp.registry.rules.desk.queue.visit import digest
@@ -73,6 +75,13 @@ def visitor_says(world: World, guest: Guest) -> None:
         text = f"{world.next_number()} from {guest.name} to the desk"
         world.desk.wrote(digest(guest.disk.ticket), text)
         guest.say_at_desk(text)
+
+
+def visitor_changes(world: World, guest: Guest, place: int, *, is_edit: bool) -> None:
+    """`/edit` and `/retract`."""
+    if is_there(guest) and guest.is_placed and any(guest.own.values()):
+        text = f"{world.next_number()} changed by {guest.name}" if is_edit else ""
+        guest.change(place, text)
 
 
 def visitor_lets_others_go_first(world: World, guest: Guest, *, is_paused: bool) -> None:
@@ -203,6 +212,21 @@ def open_queue(world: World, one: Person) -> None:
 
 def say_on_duty(world: World, one: Person) -> None:
     """Send a line to the visitor being served."""
-    text = f"{world.next_number()} from {one.name} on duty"
-    now = world.network.now
-    _types(world, one, lambda operator: one.core.desk.say(text, _target(world), now=now))
+    number, now = world.next_number(), world.network.now
+    text = f"{number} from {one.name} on duty"
+    _types(world, one, lambda operator: operator.say(text, _target(world), now=now, line=number))
+
+
+def change_on_duty(world: World, one: Person, place: int, *, is_edit: bool) -> None:
+    """Change a line to the visitor being served, or take it back."""
+    number, now = world.next_number(), world.network.now
+    text = f"{number} changed by {one.name}" if is_edit else None
+
+    def change(operator: Operator) -> None:
+        talk = operator.talk(one.name)
+        lines = [line for line in (talk.lines if talk else ()) if line.is_ours and line.text]
+        if lines:
+            with contextlib.suppress(ChangeRefused):
+                operator.change(lines[place % len(lines)].id, text, now=now, line=number)
+
+    _types(world, one, change)

@@ -31,6 +31,8 @@ CHANGE_SHARES: Final = (0.0, 0.3, 1.0)
 """Of the steps of a world, the share at which somebody says something about a line or changes it:
 one of these for each world."""
 CHANGES_AT_ONCE: Final = 3
+EDIT_SHARE: Final = 0.8
+"""Of the changes at the desk, the share that takes nothing back."""
 CANCEL_SHARE: Final = 0.2
 """Of these, the share that gives up a line which is under way."""
 
@@ -75,6 +77,19 @@ def _change_lines(world: World, chance: random.Random, share: float) -> None:
                 deeds.cancel(world, one, place)
             else:
                 deeds.say_about(world, one, place, chance.choice(deeds.KINDS))
+
+
+def _change_at_desk(world: World, chance: random.Random, share: float) -> None:
+    """Let visitors and operators change what they said to each other, at this share of steps."""
+    if not world.guests or chance.random() >= share:
+        return
+    place, is_edit = chance.randrange(NEWEST_LINES), chance.random() < EDIT_SHARE
+    if chance.random() < 0.5:
+        guest = chance.choice(world.guests)
+        deskdeeds.visitor_changes(world, guest, place, is_edit=is_edit)
+    else:
+        operator = _operator(world, chance)
+        deskdeeds.change_on_duty(world, operator, place, is_edit=is_edit)
 
 
 WRITING: Final[tuple[tuple[Act, int], ...]] = (
@@ -181,6 +196,7 @@ def live_through(
     replaying = random.Random(f"replays {seed}")
     changing = random.Random(f"changes {seed}")
     change_share = changing.choice(CHANGE_SHARES) if changes else 0.0
+    rewording = random.Random(f"rewording {seed}")
     meddling = random.Random(f"cluster {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     deskdeeds.appoint(world)
@@ -215,6 +231,7 @@ def live_through(
             holding.choice(HOLDING)(world, holding)
         if world.guests and aside.random() < SIDE_SHARE:
             aside.choice(ASIDE)(world, aside)
+        _change_at_desk(world, rewording, change_share)
         if stopping.random() < stop_share:
             hazards.registry_stops(world, stopping)
         if failing.random() < fail_share:

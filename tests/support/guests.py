@@ -38,7 +38,15 @@ class Guest(Person):
         """Those, and what was typed while waiting: it is said if the turn comes before it is a
         description."""
         self.heard: dict[int, str] = {}
-        """The lines of this visit that this program was told, by position."""
+        """The lines of this visit that this program was told, as they are now, by position; empty
+        for a change."""
+        self.places: dict[int, int] = {}
+        """The positions of these lines, by their ids."""
+        self.own: dict[int, str] = {}
+        """What each line that this program said in this visit is now, by its id; empty: taken
+        back."""
+        self.replaced: set[str] = set()
+        """Texts that this program has changed since."""
         self.unsaid: list[str] = []
         """The lines that reached nobody, as the visitor was told."""
         self.told: list[tuple[int, visit_events.VisitEvent]] = []
@@ -63,7 +71,7 @@ class Guest(Person):
     def start(self) -> None:
         """Start the program with what the disk holds."""
         self.lives += 1
-        self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
+        self._begin_anew()
         now = self.network.now
         me = LocalIdentity(
             name="",
@@ -83,6 +91,12 @@ class Guest(Person):
         core.start(now=now)
         self.turn()
 
+    def _begin_anew(self) -> None:
+        """Note that this program has said and heard nothing yet of its visit."""
+        self.said, self.typed, self.unsaid = [], [], []
+        self.heard, self.places = {}, {}
+        self.own, self.replaced = {}, set()
+
     # --- what a visitor does
 
     def say_at_desk(self, text: str) -> None:
@@ -90,7 +104,22 @@ class Guest(Person):
         self.typed.append(text)
         if self.guest.stage is Stage.ACTIVE:
             self.said.append(text)
-        self.guest.say(text, now=self.network.now)
+        line = self.guest.say(text, now=self.network.now)
+        if line is not None:
+            self.own[line] = text
+        self.turn()
+
+    def change(self, place: int, text: str) -> None:
+        """Change one of the newest lines of this program, or take it back (empty)."""
+        lines = [line for line, now in self.own.items() if now]
+        line = lines[place % len(lines)]
+        if self.guest.change(line, text or None, now=self.network.now) is None:
+            return
+        self.replaced.add(self.own[line])
+        self.own[line] = text
+        if text:
+            self.typed.append(text)
+            self.said.append(text)
         self.turn()
 
     def give_up(self) -> None:
@@ -151,7 +180,7 @@ class Guest(Person):
     def _enter(self, visit: int) -> None:
         """Note the visit that has begun, unless it is the present one."""
         if visit != self.visit:
-            self.said, self.typed, self.heard, self.unsaid = [], [], {}, []
+            self._begin_anew()
         self.visit = visit
 
     def _react(self, event: visit_events.VisitEvent) -> None:
@@ -162,7 +191,13 @@ class Guest(Person):
             case visit_events.Said(number=position, text=text):
                 assert position > max(self.heard, default=0), f"{text!r} came twice or too late"
                 self.heard[position] = text
+                self.places[event.id] = position
                 self.guest.lines_shown(position)
+            case visit_events.Edited() | visit_events.Retracted():
+                assert event.number > max(self.heard, default=0), "a change came twice or too late"
+                self.heard[event.number] = ""
+                self.heard[self.places[event.target.number]] = event.text
+                self.guest.lines_shown(event.number)
             case visit_events.VisitorLineRefused(text=text):
                 self.unsaid.append(text)
             case visit_events.VisitEnded() | visit_events.EndedUnseen():

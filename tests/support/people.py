@@ -9,7 +9,7 @@ from typing import Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import MessageState, Said
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import Context, LocalIdentity, LookUp
 from chatapp.peer.core.conversation import SentMessage
 from chatapp.peer.core.core import PeerCore
@@ -374,7 +374,7 @@ class Person(Machine):
                 self.network.after(TRIES_AGAIN_AFTER, self._try_again)
             for line in self.screen.show(event):
                 core.lines_shown([line])
-            if isinstance(event, Said) and event.visit:
+            if isinstance(event, events.Line) and event.visit:
                 core.lines_shown([event])
         records = core.records_to_store()
         if records:

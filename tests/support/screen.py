@@ -22,7 +22,12 @@ class Screen:
         """Add an event; returns the lines that it showed."""
         self.events.append(event)
         match event:
-            case events.Said(visit=0) | events.Edited() | events.Retracted() | events.Reacted():
+            case (
+                events.Said(visit=0)
+                | events.Edited(visit=0)
+                | events.Retracted(visit=0)
+                | events.Reacted()
+            ):
                 shown: list[events.LineEvent] = [event]
             case events.MailReturned(lines=lines):
                 shown = list(lines)

@@ -91,5 +91,30 @@ def test_the_largest_frame_is_taken_and_one_byte_more_is_not(largest: int) -> No
         reader.next_frame()
 
 
+@given(bodies, bodies, st.integers(0, 40), st.binary(max_size=8))
+def test_whole_is_what_would_be_read_as_one_frame(
+    before: list[bytes], sent: list[bytes], missing: int, more: bytes
+) -> None:
+    data = b"".join(map(frame, sent))
+    data = data[: max(0, len(data) - missing)] + more
+    reader = FrameReader()
+    reader.feed(b"".join(map(frame, before))[:-1])
+    while reader.next_frame() is not None:
+        pass
+    waiting, is_whole = reader.waiting, reader.is_one_frame(data)
+    reader.feed(data)
+    try:
+        read = frames_of(reader)
+    except DecodeError:
+        read = []
+    assert is_whole is (not waiting and read == [data[4:]] and not reader.waiting)
+
+
+@pytest.mark.parametrize("length", [0, LINK_FIRST_FRAME_MAX + 1])
+def test_a_frame_out_of_bounds_is_not_whole(length: int) -> None:
+    assert not FrameReader().is_one_frame(frame(bytes(length)))
+    assert FrameReader().is_one_frame(frame(bytes(LINK_FIRST_FRAME_MAX)))
+
+
 def test_a_new_reader_trusts_nobody() -> None:
     assert FrameReader().largest == LINK_FIRST_FRAME_MAX < LINK_FRAME_MAX

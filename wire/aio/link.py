@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol, cast
 
 from chatapp.wire.address import Address, normalized_host
-from chatapp.wire.codec import FrameReader
+from chatapp.wire.codec import LENGTH_SIZE, FrameReader
 from chatapp.wire.errors import DecodeError, PortInUse
 from chatapp.wire.limits import (
     LINK_FIRST_FRAME_MAX,
@@ -112,6 +112,9 @@ class TcpLink(asyncio.Protocol):
         """Cut the bytes into frames and pass them all to the owner at once."""
         if self._transport is None or self._transport.is_closing():
             return
+        if self._reader.is_one_frame(data):  # mostly, at a registry
+            self._owner.link_frames(self, [data[LENGTH_SIZE:]])
+            return
         self._reader.feed(data)
         frames: list[bytes] = []
         try:
@@ -173,6 +176,8 @@ class TcpLink(asyncio.Protocol):
                 sent = os.write(self._descriptor, data)
             except OSError:
                 sent = 0  # no space, or an error that the transport will meet and report
+            if sent == len(data):
+                return True
         return self.write_rest(data, sent)
 
     @property

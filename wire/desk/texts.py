@@ -21,6 +21,7 @@ from chatapp.wire.messages.desk import (
     CloseQueue,
     CommandResult,
     DropVisitor,
+    LineMark,
     LineRefusal,
     MoveVisitor,
     NoteVisitor,
@@ -93,6 +94,7 @@ _LINE_REFUSALS: Final = {
     LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
     LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
     LineRefusal.NOT_SERVING: "[Not sent: {disk} is full or read-only.]",
+    LineRefusal.NO_SUCH_LINE: "[Not changed: there is no such message of yours any more.]",
 }
 
 
@@ -146,6 +148,13 @@ def held_line(
         case HeldInput.END:
             not_done = f"the session with {client} goes on" if client else "nothing was done"
     return _quoting(f"[{why}; {not_done}.]", text)
+
+
+def said_text(text: str, mark: LineMark) -> str:
+    """Return how a line of a visit reads now, behind its author."""
+    if mark is LineMark.RETRACTED:
+        return "[taken back]"
+    return f"{sanitize(text)}{' (edited)' if mark is LineMark.EDITED else ''}"
 
 
 def nothing_said_line(name: str) -> str:
@@ -273,7 +282,7 @@ def past_lines(
             are = "line is" if session.left_out == 1 else "lines are"
             lines.append(f"[{session.left_out:,} earlier {are} left out.]")
         for line in session.lines:
-            lines.append(f"{time(line.at)[11:]} {author(line)}: {sanitize(line.text)}")
+            lines.append(f"{time(line.at)[11:]} {author(line)}: {said_text(line.text, line.mark)}")
     return lines
 
 

@@ -95,6 +95,7 @@ class PastLine(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     """Unix time."""
     text: str
+    mark: wire.LineMark = wire.LineMark.SAID
 
 
 class PastSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,4 +146,5 @@ def _line(line: wire.PastLine, visitor: str) -> PastLine:
         is_operator=bool(line.operator),
         at=line.at / 1_000,
         text=line.text,
+        mark=line.mark,
     )

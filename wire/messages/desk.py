@@ -19,6 +19,9 @@ every new link while the visit lasts; the registry accepts each number once. A r
 above all that it has shown of that visit, ignores any other, and confirms both with `AckDeskLines`; the registry sends
 unconfirmed lines again on a new link. So no line is lost or shown twice, whatever fails in between.
 
+A change of a line is a line, too: it has a number and a position of its own, names the line that it changes, and says what
+that line is **now**. So a change that is overtaken by a later one says the same as that one.
+
 The rules are in `registry.rules.desk`; this file has the shapes only.
 """
 
@@ -430,14 +433,25 @@ class ShowPast(Referring, frozen=True, tag=135):
     """At most so many; 0: 5."""
 
 
+class LineMark(enum.IntEnum):
+    """What a line of a visit is."""
+
+    SAID = 0
+    """As it was said."""
+    EDITED = 1
+    RETRACTED = 2
+    """Taken back: its text is empty."""
+
+
 class PastLine(msgspec.Struct, frozen=True, array_like=True):
-    """A line of a past session."""
+    """A line of a past session, as it was at the end."""
 
     operator: Name
     """The operator who said it; empty: the visitor did."""
     at: Count
     """The registry's Unix time in milliseconds when it took the line."""
     text: Text
+    mark: LineMark = LineMark.SAID
 
 
 class PastSession(OfVisit, frozen=True):
@@ -505,11 +519,15 @@ OperatorNotice = (
 
 
 class SendDeskLine(OfVisit, frozen=True, tag=94):
-    """Visitor or operator to registry: a line for the other side. Answered by `LinesSaved` or
-    `LineRefused`."""
+    """Visitor or operator to registry: a line for the other side, or a change of one that I said.
+    Answered by `LinesSaved` or `LineRefused`."""
 
     number: Count
     text: Text
+    mark: LineMark = LineMark.SAID
+    """For a change: what the line is from now on, with this text."""
+    target: Count = 0
+    """For a change: the number under which I said that line; else 0."""
 
 
 class AckDeskLines(OfVisit, frozen=True, tag=95):
@@ -546,6 +564,10 @@ class DeskLine(OfVisit, frozen=True, tag=111):
     text: Text
     number: Count = 0
     """The number under which you said this line; 0 for a line of somebody else."""
+    mark: LineMark = LineMark.SAID
+    """What the line is now, or the one that it changes."""
+    target: Count = 0
+    """For a change: the position of the line that it changes, whose text this is; else 0."""
 
 
 class LinesSaved(OfVisit, frozen=True, tag=112):
@@ -569,6 +591,9 @@ class LineRefusal(enum.IntEnum):
     """Too many lines a second."""
     NOT_SERVING = 5
     """The registry's disk is full or read-only."""
+    NO_SUCH_LINE = 6
+    """There is no such line of yours to change: it was never said, was taken back, is a change
+    itself, is not kept any more, or is older than 7 days."""
 
 
 class LineRefused(OfVisit, frozen=True, tag=113):

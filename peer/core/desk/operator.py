@@ -12,8 +12,15 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK
-from chatapp.peer.api.events import CommandFailure, DeskAction, Line, MessageState, Said
-from chatapp.peer.api.past import DeskTalk
+from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused
+from chatapp.peer.api.events import CommandFailure, DeskAction, Line, MessageState, Said, Target
+from chatapp.peer.api.past import (
+    VERSION_SHOWN,
+    VERSIONS_SHOWN,
+    DeskTalk,
+    FoundLine,
+    Version,
+)
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
 from chatapp.wire.desk.focus import (
@@ -48,6 +55,7 @@ from chatapp.wire.messages.desk import (
     EndDuty,
     FetchDeskLines,
     FiguresShown,
+    LineMark,
     LineRefusal,
     LineRefused,
     LinesSaved,
@@ -69,6 +77,10 @@ from chatapp.wire.messages.desk import (
 
 MILLISECONDS: Final = 1_000
 """In a second: the registry's times of lines."""
+
+
+VisitChange = events.Edited | events.Retracted
+"""A change of a line of a visit."""
 
 
 class _Asked(NamedTuple):
@@ -239,22 +251,47 @@ def said_in_visit(line: DeskLine, id_: int, visitor: str, *, is_late: bool = Fal
         is_late=is_late,
         is_ours=is_ours,
         state=MessageState.SAVED if is_ours else None,
+        is_edited=line.mark is LineMark.EDITED,
+        is_retracted=line.mark is LineMark.RETRACTED,
     )
 
 
+def changed_in_visit(change: Said, mark: LineMark, target: int) -> VisitChange:
+    """Return a change of a line of a visit. `change`: as if it were a line. `target`: the id of the
+    line that it changes."""
+    common = {name: getattr(change, name) for name in Line.__struct_fields__}
+    kind = events.Retracted if mark is LineMark.RETRACTED else events.Edited
+    return kind(**common, target=Target(b"", target))
+
+
+def change_to(change: "SaidLine") -> tuple[str, bool]:
+    """Return what a change makes of a line: its text, and whether it is taken back."""
+    return change.text, change.mark is LineMark.RETRACTED
+
+
+def as_changed(line: Said, mark: LineMark, text: str) -> Said:
+    """Return a line of a visit as a change leaves it."""
+    is_retracted = mark is LineMark.RETRACTED
+    return replace(line, text=text, is_edited=not is_retracted, is_retracted=is_retracted)
+
+
 class SaidLine(NamedTuple):
-    """A line of ours that was not answered yet."""
+    """A line or change of ours that was not answered yet."""
 
     text: str
     line: int
     """By what events name it; 0 if they do not."""
+    mark: LineMark = LineMark.SAID
+    """For a change: what the line is from now on."""
+    target: int = 0
+    """For a change: the line, by what events name it."""
 
 
 class Taken(NamedTuple):
     """What an answer of the registry to lines of ours means."""
 
-    saved: list[int]
-    """The lines that it has, by what events name them."""
+    saved: list[SaidLine]
+    """The lines that it has."""
     again: list[SendDeskLine]
     """The lines to send again."""
 
@@ -271,6 +308,10 @@ class DeskConversation:
         self._lines: dict[int, SaidLine] = {}
         self._numbers: set[int] = set()
         """The numbers of all our lines in this run."""
+        self._number_of: dict[int, int] = {}
+        """The numbers of our lines that may be changed, by what events name the lines."""
+        self._id_at: dict[int, int] = {}
+        """What events name the lines that we were told, by their positions."""
         self._told: set[int] = set()
         """The numbers of our lines that we were sent, as an earlier run may have said them."""
         self._taken = 0
@@ -282,17 +323,61 @@ class DeskConversation:
         return self._came
 
     def say(
-        self, text: str, *, wall: float, line: int | None = None, number: int = 0
+        self,
+        text: str,
+        *,
+        wall: float,
+        line: int | None = None,
+        number: int = 0,
+        mark: LineMark = LineMark.SAID,
+        target: int = 0,
     ) -> SendDeskLine:
-        """Return a line of ours. Its number follows the clock, so it is above all earlier ones,
+        """Return a line of ours, or a change of one. Its number follows the clock, so it is above all earlier ones,
         also of earlier runs. `line`: by what events name it; None for its number. `number`: the one to
-        use if it is above all others, for a line that may be said again in another run."""
+        use if it is above all others, for a line that may be said again in another run. `mark`, `target`:
+        as in `SaidLine`."""
         if number <= self._last:
             number = max(self._last + 1, int(wall * 1_000_000))
         self._last = number
-        self._lines[number] = SaidLine(text, number if line is None else line)
+        said = SaidLine(text, number if line is None else line, mark, target)
         self._numbers.add(number)
-        return SendDeskLine(self.visit, number, text)
+        return self._say_as(number, said)
+
+    def _say_as(self, number: int, said: SaidLine) -> SendDeskLine:
+        """Give a line of ours this number."""
+        self._lines[number] = said
+        if said.line and not said.target:
+            self._note(self._number_of, said.line, number)
+        return self._request(number, said)
+
+    def _request(self, number: int, said: SaidLine) -> SendDeskLine:
+        target = self._number_of.get(said.target, 0)
+        return SendDeskLine(self.visit, number, said.text, said.mark, target)
+
+    @staticmethod
+    def _note(known: dict[int, int], key: int, value: int) -> None:
+        known[key] = value
+        if len(known) > DESK_LINES_MAX:
+            del known[next(iter(known))]
+
+    def may_change(self, line: int) -> bool:
+        """Return whether events name a line of ours so."""
+        return line in self._number_of
+
+    def takes_back(self, line: int) -> bool:
+        """Return whether we have asked to take this line of ours back."""
+        is_back = LineMark.RETRACTED
+        return any((said.target, said.mark) == (line, is_back) for said in self._lines.values())
+
+    def told(self, line: DeskLine, id_: int) -> None:
+        """Note that events name a line that we were told so."""
+        self._note(self._id_at, line.position, id_)
+        if line.number:
+            self._note(self._number_of, id_, line.number)
+
+    def target_of(self, change: DeskLine) -> int:
+        """Return what events name the line that is changed; 0 for one that we were not told."""
+        return self._id_at.get(change.target, 0)
 
     def has_said(self, number: int) -> bool:
         """Return whether we have said the line with this number in this run."""
@@ -304,7 +389,7 @@ class DeskConversation:
 
     def unanswered(self) -> list[SendDeskLine]:
         """Return our lines to send again on a new link, in order."""
-        return [SendDeskLine(self.visit, number, said.text) for number, said in self._lines.items()]
+        return [self._request(number, said) for number, said in self._lines.items()]
 
     def unsaid(self) -> list[SaidLine]:
         """Return our lines that were not answered, in order."""
@@ -326,15 +411,15 @@ class DeskConversation:
         sent to us were taken for repeats, and need higher numbers."""
         if self._taken <= self._last:
             taken = [number for number in self._lines if number <= self._taken]
-            return Taken([self._lines.pop(number).line for number in taken], [])
+            return Taken([self._lines.pop(number) for number in taken], [])
         if self._taken not in self._told:
             return Taken([], [])
         lines, self._lines, self._last = self._lines, {}, self._taken
-        saved = [said.line for number, said in lines.items() if number in self._told]
+        saved = [said for number, said in lines.items() if number in self._told]
         for number, said in lines.items():
             if number not in self._told:
                 self._last += 1
-                self._lines[self._last] = said
+                self._say_as(self._last, said)
         self._numbers.update(self._lines)
         return Taken(saved, self.unanswered())
 
@@ -365,10 +450,31 @@ class ClientTalk(DeskConversation):
         super().__init__(client.visit)
         self.client = client
         self._said: deque[Said] = deque(maxlen=DESK_LINES_MAX)
+        self.versions: Final[dict[int, deque[Version]]] = {}
+        """What a line was that was changed since it was told, by its id; and the changes, by theirs."""
 
     def add(self, line: Said) -> None:
         """Add the newest line."""
         self._said.append(line)
+
+    def line(self, id_: int) -> Said | None:
+        """Return the line that events name so."""
+        return next((line for line in self._said if line.id == id_), None)
+
+    def change(self, change: SaidLine, *, at: float) -> None:
+        """Take in a change of a line. One that was overtaken before it came changes nothing."""
+        for place, line in enumerate(self._said):
+            if line.id == change.target and (line.text, line.is_retracted) != change_to(change):
+                self._said[place] = as_changed(line, change.mark, change.text)
+                self._note_version(line, change, at)
+
+    def _note_version(self, line: Said, change: SaidLine, at: float) -> None:
+        if change.mark is LineMark.RETRACTED:
+            self.versions.pop(line.id, None)
+            return
+        former = Version(number=line.number, at=line.at, text=line.text[:VERSION_SHOWN])
+        versions = self.versions.setdefault(line.id, deque([former], maxlen=VERSIONS_SHOWN))
+        versions.append(Version(number=change.line, at=at, text=change.text[:VERSION_SHOWN]))
 
     def remove(self, id_: int) -> None:
         """Take out a line of ours: it reached nobody."""
@@ -396,6 +502,7 @@ LINE_FAILURES: Final = {
     LineRefusal.FULL: CommandFailure.LINE_FULL,
     LineRefusal.TOO_FAST: CommandFailure.LINE_TOO_FAST,
     LineRefusal.NOT_SERVING: CommandFailure.LINE_NOT_SERVING,
+    LineRefusal.NO_SUCH_LINE: CommandFailure.LINE_GONE,
 }
 """The other refusals mean that the visitor is not ours any more, which `HeldBack` tells."""
 
@@ -525,6 +632,36 @@ class Operator:
         self._conversation.add(said)
         return said
 
+    def change(self, id_: int, text: str | None, *, now: float, line: int) -> VisitChange:
+        """Change the line of ours that events name `id_`, or take it back (None); it counts when the
+        registry has it. `line`: by what events name the change. Return it, without our name. Raises
+        ChangeRefused, TextTooLong, UnicodeEncodeError."""
+        check_length(text or "")
+        wall, talk = self._ctx.wall(now), self._conversation
+        said = None if talk is None else talk.line(id_)
+        if talk is None or said is None or (said.is_ours and not talk.may_change(id_)):
+            raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
+        if not said.is_ours:
+            raise ChangeRefused(ChangeRefusal.NOT_OURS)
+        if said.is_retracted or talk.takes_back(id_):
+            raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+        mark = LineMark.RETRACTED if text is None else LineMark.EDITED
+        change = replace(said, id=line, sender="", number=0, text=text or "", at=wall)
+        self._out.requests.append(
+            talk.say(change.text, wall=wall, line=line, mark=mark, target=id_)
+        )
+        return changed_in_visit(change, mark, id_)
+
+    def find(self, target: Target, me: str) -> FoundLine | None:
+        """Return a line of the conversation with our visitor as it is now, and its versions. `me`:
+        our name."""
+        talk = self._conversation
+        line = None if talk is None else talk.line(target.number)
+        if talk is None or line is None:
+            return None
+        versions = talk.versions.get(target.number, ())
+        return FoundLine(line=replace(line, sender=line.sender or me), versions=tuple(versions))
+
     def _meant(self, target: VisitTarget, said: SaidLine) -> int | None:
         """Return the visit that a line is meant for, 0 for none. Return None, and report it, when
         that is not clear."""
@@ -592,9 +729,9 @@ class Operator:
             case ClientChanged():
                 self._client_changed(notice, now)
             case DeskLine():
-                self._line_came(notice)
+                self._line_came(notice, now)
             case LinesSaved():
-                self._lines_taken(notice)
+                self._lines_taken(notice, now)
             case LineRefused():
                 self._line_refused(notice, now)
             case CommandDone():
@@ -694,18 +831,21 @@ class Operator:
             return self._conversation
         return self._ended.get(visit)
 
-    def _lines_taken(self, taken: LinesSaved) -> None:
+    def _lines_taken(self, taken: LinesSaved, now: float) -> None:
         conversation = self._talk_of(taken.visit)
         if conversation is not None:
-            self._settle(conversation.taken(taken.number))
+            self._settle(conversation, conversation.taken(taken.number), now)
             self._drop_answered(conversation)
 
-    def _settle(self, taken: Taken) -> None:
+    def _settle(self, conversation: ClientTalk, taken: Taken, now: float) -> None:
         self._out.requests += taken.again
         state = MessageState.SAVED
-        for line in filter(None, taken.saved):
-            changed = events.MessageChanged(conversation=DESK, id=line, state=state)
-            self._out.events.append(changed)
+        for said in taken.saved:
+            if said.target:
+                conversation.change(said, at=self._ctx.wall(now))
+            if said.line:
+                changed = events.MessageChanged(conversation=DESK, id=said.line, state=state)
+                self._out.events.append(changed)
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:
         conversation = self._talk_of(refused.visit)
@@ -731,16 +871,27 @@ class Operator:
         if conversation.is_settled:
             self._ended.pop(conversation.visit, None)
 
-    def _line_came(self, line: DeskLine) -> None:
+    def _line_came(self, line: DeskLine, now: float) -> None:
         if self._conversation is None or self._conversation.visit != line.visit:
             return
         if not line.operator:
             self._focus.heard(line.visit)
         is_new = self._conversation.take(line)
-        self._settle(self._conversation.settle())
+        self._settle(self._conversation, self._conversation.settle(), now)
         if is_new:
-            said = said_in_visit(line, self._out.new_id(), self.client or "")
-            self._conversation.add(said)
-            self._out.events.append(said)
+            self._out.events += self._told(self._conversation, line)
         elif line.position <= self._conversation.shown:
             self._out.requests.append(AckDeskLines(line.visit, self._conversation.shown))
+
+    def _told(self, talk: ClientTalk, line: DeskLine) -> list[Said | VisitChange]:
+        """Take in a line that we are told, or a change of one. Return the event that tells it."""
+        said = said_in_visit(line, self._out.new_id(), self.client or "")
+        if not line.target:
+            talk.told(line, said.id)
+            talk.add(said)
+            return [said]
+        target = talk.target_of(line)
+        if not target:
+            return []
+        talk.change(SaidLine(line.text, said.id, line.mark, target), at=said.at)
+        return [changed_in_visit(said, line.mark, target)]

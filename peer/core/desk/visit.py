@@ -172,6 +172,14 @@ class Visit:
             return self._conversation.hold(text, wall=wall, number=number)
         return None
 
+    def change(self, line: int, text: str | None, *, wall: float) -> int | None:
+        """Change a line of ours, by its id, or take it back (None); in our next turn if nobody serves
+        us. Return the id of the change; None if we have said no such line."""
+        if self.stage not in ADMITTED:
+            return None
+        is_served = self.stage is Stage.ACTIVE
+        return self._conversation.change(line, text, wall=wall, is_served=is_served)
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._conversation.was_said(number)

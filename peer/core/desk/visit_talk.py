@@ -9,7 +9,13 @@ from chatapp.peer.api import visit_events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import StoredVisit
-from chatapp.peer.core.desk.operator import DeskConversation, SaidLine, Taken, said_in_visit
+from chatapp.peer.core.desk.operator import (
+    DeskConversation,
+    SaidLine,
+    Taken,
+    changed_in_visit,
+    said_in_visit,
+)
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -19,6 +25,7 @@ from chatapp.wire.messages.desk import (
     DescriptionAnswered,
     DescriptionResult,
     DeskLine,
+    LineMark,
     LineRefusal,
     LineRefused,
     LinesSaved,
@@ -157,6 +164,38 @@ class VisitorConversation:
             )  # Otherwise it goes behind the earlier lines, which would be taken for repeats.
         return line.number
 
+    def change(self, line: int, text: str | None, *, wall: float, is_served: bool) -> int | None:
+        """Change a line of ours, by what events name it, or take it back (None): when we are served
+        again, if nobody serves us. Return the id by which `MessageChanged` will name the change;
+        None if we have said no such line."""
+        conversation = self._conversation
+        mark = LineMark.RETRACTED if text is None else LineMark.EDITED
+        id_ = int(wall * MICROSECONDS)
+        held = next((said for said in self._held if said.line == line), None)
+        if held is not None:
+            self._change_held(held, text)
+            self._settle([id_], MessageState.SAVED)
+            return id_
+        if conversation is None or not conversation.may_change(line):
+            return None
+        if not is_served:
+            self._held.append(SaidLine(text or "", id_, mark, line))
+            self.wait()
+            return id_
+        change = conversation.say(text or "", wall=wall, mark=mark, target=line)
+        if not self._is_new_link:
+            self._send(change)
+        return change.number
+
+    def _change_held(self, held: SaidLine, text: str | None) -> None:
+        """Change a line that the registry does not have, or never say it."""
+        place = self._held.index(held)
+        if text is None:
+            del self._held[place]
+            self._settle([held.line], MessageState.REFUSED)
+        else:
+            self._held[place] = held._replace(text=text)
+
     def hold(self, text: str, *, wall: float, number: int = 0) -> int:
         """Keep a line for our next turn, and return its id."""
         number = number or int(wall * MICROSECONDS)
@@ -181,8 +220,12 @@ class VisitorConversation:
             return
         again = self._conversation.unanswered() if is_new_link else []
         held, self._held = self._held, []
-        for text, id_ in held:
-            again.append(self._conversation.say(text, wall=0.0, line=id_, number=id_))
+        for text, id_, mark, target in held:
+            again.append(
+                self._conversation.say(
+                    text, wall=0.0, line=id_, number=id_, mark=mark, target=target
+                )
+            )
         for line in again:
             self._send(line)
 
@@ -194,7 +237,7 @@ class VisitorConversation:
     def _note_taken(self, taken: Taken) -> None:
         for line in taken.again:
             self._send(line)
-        self._settle(taken.saved, MessageState.SAVED)
+        self._settle((said.line for said in taken.saved), MessageState.SAVED)
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive, or keep it for our next turn."""
@@ -246,7 +289,12 @@ class VisitorConversation:
             self._told = line.position
             is_late = line.number > 0 or line.position <= self._earlier
             id_ = line.number or line.position
-            self._tell(said_in_visit(line, id_, "", is_late=is_late))
+            said = said_in_visit(line, id_, "", is_late=is_late)
+            if not line.target:
+                conversation.told(line, id_)
+                self._tell(said)
+            elif target := conversation.target_of(line):
+                self._tell(changed_in_visit(said, line.mark, target))
 
     def note_shown(self, position: int) -> None:
         """Confirm the lines up to this one to the registry, once it is stored that they were

@@ -376,9 +376,13 @@ class DirectMessages:
     ) -> SentMessage | None:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
-        contacts = self._contacts
-        contact, is_to_me = contacts.by_name(to), is_same_name(to, self._ctx.me.name)
-        if (contact is None and not is_to_me) or (contacts.blocked and contacts.is_blocked(to)):
+        try:
+            key = name_key(to)
+        except NameRefused:
+            return None
+        contacts, me = self._contacts, self._ctx.me
+        contact, is_to_me = contacts.by_key(key), key == name_key(me.name)
+        if (contact is None and not is_to_me) or key in contacts.blocked:
             return None
         if (
             len(text) > _SHORT or not text.isascii()
@@ -387,10 +391,10 @@ class DirectMessages:
         if self._people.searches:  # mostly not: no call
             self._people.forget(to)
         wall = now + self._ctx.clock.offset
-        if is_to_me or contact is None or contact.identity == self._ctx.me.identity.public:
+        if is_to_me or contact is None or contact.identity == me.identity.public:
             # The table shows us under our former name until our new row comes.
             note = self.notes.write(text, related, wall=wall)
-            return SentMessage(person(self._ctx.me.name), note.id, note.number)
+            return SentMessage(person(me.name), note.id, note.number)
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)

@@ -21,6 +21,7 @@ from chatapp.peer.faces.program import (
     run_until_signal,
 )
 from chatapp.peer.sdk.visitor import Visitor
+from chatapp.peer.view.talk import text_after
 from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
 from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
@@ -36,6 +37,9 @@ class Said(NamedTuple):
     """Unix time."""
     who: str
     text: str
+    """As it reads now."""
+    id: int = 0
+    """0 for none."""
 
 
 class Transcript:
@@ -45,12 +49,20 @@ class Transcript:
         self._said: list[Said] = []
         self._file: IO[str] | None = None
 
-    def note(self, who: str, text: str, *, at: float | None = None) -> None:
-        """Add a line. `at`: Unix time; None for now. Raises OSError if the file cannot be written;
-        then it is closed."""
-        self._said.append(Said(time.time() if at is None else at, who, text))
+    def note(self, who: str, text: str, *, at: float | None = None, id_: int = 0) -> None:
+        """Add a line. `at`: Unix time; None for now. `id_`: by what `change` names it. Raises
+        OSError if the file cannot be written; then it is closed."""
+        self._said.append(Said(time.time() if at is None else at, who, text, id_))
         if self._file is not None:
             self._write(self._said[-1:])
+
+    def change(self, id_: int, text: str) -> None:
+        """Have a line read so from now on, in the file too. Raises OSError as `note` does."""
+        self._said = [line._replace(text=text) if line.id == id_ else line for line in self._said]
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+            self._write(self._said)
 
     def write_to(self, path: Path) -> int:
         """Write all that was said to a new file (mode 0600), and from now on each line. Return how
@@ -101,8 +113,12 @@ _RESUME: Final = frozenset({".resume", "/resume"})
 _TRANSCRIPT: Final = frozenset({".transcript", "/transcript"})
 _ABOUT: Final = frozenset({".about", "/about"})
 _RATE: Final = frozenset({".rate", "/rate"})
-_IN_LINE: Final = _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
+_EDIT: Final = frozenset({"/edit", ".edit"})
+_CHANGES: Final = _EDIT | {"/retract", ".retract"}
+_IN_LINE: Final = _CHANGES | _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
 _SIGNS: Final = ("/", ".")
+_NTH_DIGITS: Final = 4
+"""Digits of a number that counts lines from the end."""
 
 
 class VisitorFace:
@@ -169,12 +185,13 @@ class VisitorFace:
 
     async def _show(self, batch: Sequence[visit_events.VisitEvent]) -> None:
         """Show a batch of events with one write. Only what is on the screen counts as shown."""
+        lines: list[str] = []
         for event in batch:
             if isinstance(event, visit_events.FormWanted):
                 self._view = VisitView()
-            self._view.handle(event)
+            lines += self._taken_in(event)
         self._terminal.set_status(Status(notes=self._notes(), is_server_away=self._visitor.is_lost))
-        self._terminal.show([line for event in batch for line in self._lines(event)])
+        self._terminal.show(lines)
         self._written += batch
         await self._terminal.shown()
         shown, self._written = self._written, []
@@ -185,8 +202,9 @@ class VisitorFace:
         match event:
             case visit_events.Served():
                 self._is_first_line = True
-            case visit_events.Said(sender=sender, text=text, at=at):
-                self._note_said(sender or self._texts.line("transcript.you"), text, at=at)
+            case visit_events.Said(sender=sender, at=at):
+                who, text = sender or self._texts.line("transcript.you"), self._texts.said(event)
+                self._note_said(who, text, at=at, id_=event.id)
                 if event.is_late:
                     return self._earlier_lines(event)
                 is_first, self._is_first_line = self._is_first_line, False
@@ -194,6 +212,27 @@ class VisitorFace:
             case _:
                 pass
         return self._texts.lines_of(event)
+
+    def _taken_in(self, event: visit_events.VisitEvent) -> list[str]:
+        """Take an event into the view. Return the lines for it."""
+        match event:
+            case visit_events.Edited() | visit_events.Retracted():
+                said, after = event.target.number, text_after(event)
+                before = self._view.lines_of(said)
+                was = "".join(line.text for line in before)
+                self._view.handle(event)
+                self._note_change(said)
+                if not before or was == (after or "") or (event.is_late and not self._is_screen):
+                    return []
+                return [self._texts.changed(event.sender, was, after, at=before[0].at)]
+            case visit_events.MessageChanged(id=id_):
+                said = self._view.target_of(id_)
+                self._view.handle(event)
+                self._note_change(said)
+                return []
+            case _:
+                self._view.handle(event)
+                return self._lines(event)
 
     def _earlier_lines(self, event: visit_events.Said) -> list[str]:
         """Return the lines for what was said before this start. A person reads it again; a script
@@ -336,6 +375,8 @@ class VisitorFace:
             self._rate(word.partition(" ")[2])
         elif word.partition(" ")[0] in _TRANSCRIPT:
             self._write_transcript(line.strip().partition(" ")[2].strip())
+        elif word.partition(" ")[0] in _CHANGES:
+            self._change(line.strip())
         elif word.partition(" ")[0] in _ABOUT:
             self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
@@ -399,19 +440,78 @@ class VisitorFace:
         else:
             self._terminal.show([self._texts.transcript_begun(str(path), count)])
 
-    def _note_said(self, who: str, text: str, *, at: float | None = None) -> None:
+    def _change(self, typed: str) -> None:
+        """Change a line that the visitor has said, or take it back: the last one, or the one that
+        a number counts from the end."""
+        meant = _change_meant(typed)
+        ours = list(dict.fromkeys(line.said for line in self._view.lines if line.can_change))
+        said = ours[-meant.nth] if meant is not None and meant.nth <= len(ours) else 0
+        before = self._view.text_of(said)
+        if meant is None or before is None:
+            self._terminal.show([AnswerLine(self._texts.line("change.nothing"))])
+            return
+        text = meant.text
         try:
-            self._transcript.note(sanitize(who), sanitize(text), at=at)
+            change = self._visitor.change(said, text)
+        except TextTooLong as error:
+            self._terminal.show([self._texts.message_too_long(error.size, error.limit)])
+            return
+        if change is None:
+            self._terminal.show([AnswerLine(self._texts.line("change.nothing"))])
+            return
+        self._view.changing(change, said, text)
+        self._terminal.show([AnswerLine(self._texts.changed("", before, text, at=0.0))])
+
+    def _note_change(self, said: int) -> None:
+        """Write a line of the transcript as it reads now."""
+        lines = self._view.lines_of(said)
+        if not lines:
+            return
+        text = "".join(line.text for line in lines)
+        now = self._texts.shown_text(
+            text, is_edited=lines[0].is_edited, is_retracted=lines[0].is_retracted
+        )
+        try:
+            self._transcript.change(said, now)
+        except OSError as error:
+            self._terminal.show([self._texts.transcript_failed("", _reason(error))])
+
+    def _note_said(self, who: str, text: str, *, at: float | None = None, id_: int = 0) -> None:
+        try:
+            self._transcript.note(sanitize(who), sanitize(text), at=at, id_=id_)
         except OSError as error:
             self._terminal.show([self._texts.transcript_failed("", _reason(error))])
 
     def _say(self, text: str) -> None:
         try:
-            self._visitor.say(text.encode("utf-8", "replace").decode())
+            line = self._visitor.say(text.encode("utf-8", "replace").decode())
+            if line is not None:
+                self._view.said(text, line, at=time.time())
             if not self._visitor.is_waiting:
-                self._note_said(self._texts.line("transcript.you"), text)
+                self._note_said(self._texts.line("transcript.you"), text, id_=line or 0)
         except TextTooLong as error:
             self._terminal.show([self._texts.message_too_long(error.size, error.limit)])
+
+
+class _ChangeMeant(NamedTuple):
+    """Which of one's own lines is changed, counted from the end, and to what; None: taken back."""
+
+    nth: int
+    text: str | None
+
+
+def _change_meant(typed: str) -> _ChangeMeant | None:
+    """Return what `/edit [n] <text>` or `/retract [n]` means; None if it is neither."""
+    command, _, rest = typed.partition(" ")
+    first, _, behind = (rest := rest.strip()).partition(" ")
+    is_number = first.isascii() and first.isdecimal() and len(first) <= _NTH_DIGITS
+    nth = int(first) if is_number else 0
+    if command.lower() in _EDIT:
+        text = behind.strip() if nth and behind.strip() else rest
+        return _ChangeMeant(nth if text is not rest else 1, text) if text else None
+    if not rest:
+        return _ChangeMeant(1, None)
+    return _ChangeMeant(nth, None) if nth and not behind else None
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -130,6 +130,22 @@ def compile_templates(folder: str) -> None:
     """Compile the templates of one kind of pages, so that no visitor waits for that."""
     for path in (_TEMPLATES / folder).iterdir():
         ENVIRONMENT.get_template(f"{folder}/{path.name}")
+
+
+class LineWords(NamedTuple):
+    """What stands at lines of a conversation, and where a line of the reader's own is changed."""
+
+    edited: str
+    taken_back: str
+    change: str
+    """The link to change a line; empty where none can be changed."""
+    heading: str
+    save: str
+    retract: str
+    cancel: str
+    address: str = "change"
+    save_at: str = "change"
+    retract_at: str = "retract"
 
 
 def macro(template: str, name: str, *values: object) -> Markup:

@@ -14,14 +14,13 @@ from chatapp.registry.cluster.stream.bundles import (
 from chatapp.registry.store.entries import (
     CheckpointMark,
     DeskOwner,
-    DeskPastDropped,
-    DeskVisitOver,
     Entry,
     GroupLineKept,
     MailStored,
     Owner,
     decode,
     encode,
+    erases,
 )
 from chatapp.registry.store.protocol import Loaded, RecordLost
 from chatapp.registry.store.state import LoadedBuilder, StoreState
@@ -47,8 +46,8 @@ class Image:
         self.founded: ClusterFounded | None = None
         """The first record of all; None: the stream is new."""
         self.is_spent = False
-        """Whether a session of the help desk has ended, so that older records of it can be erased
-        by a snapshot."""
+        """Whether a session of the help desk has ended, or a line of one was taken back, so that
+        older records of it can be erased by a snapshot."""
 
     def take(self, record: Record, payload: bytes) -> None:
         """Take in a record and its encoding."""
@@ -60,7 +59,7 @@ class Image:
             case _:
                 self._order += 1
                 self._state.apply(record, Ordered(self._order, payload))
-                self.is_spent = self.is_spent or isinstance(record, DeskVisitOver | DeskPastDropped)
+                self.is_spent = self.is_spent or erases(record)
 
     def copy(self) -> "Image":
         """Return an independent copy of the same records."""

@@ -1,5 +1,5 @@
-"""Conversations: a line of a visitor or an operator is accepted once, stored, and passed on when
-the disk has it."""
+"""Conversations: a line of a visitor or an operator, or a change of one of theirs, is accepted once,
+stored, and passed on when the disk has it."""
 
 from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState
 from chatapp.registry.rules.desk.state import DeskState
@@ -20,6 +20,7 @@ from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SE
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     FetchDeskLines,
+    LineMark,
     LineRefusal,
     LineRefused,
     LinesSaved,
@@ -51,7 +52,14 @@ class ConversationRules:
         transcript = self._visits.transcript(visit)
         if request.number <= transcript.taken(author):
             return self._repeated(request, transcript, author, caller)
-        if not transcript.has_capacity(request.text):
+        at, target = self._clock.millis(now), 0
+        if request.mark is not LineMark.SAID:
+            found = transcript.to_change(author, request.target, at=at)
+            if found is None:
+                return self._refused(request, LineRefusal.NO_SUCH_LINE, caller)
+            target = found.position
+        text = "" if request.mark is LineMark.RETRACTED else request.text
+        if not transcript.has_capacity(text, target=target):
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
             return self._refused(request, LineRefusal.TOO_FAST, caller)
@@ -59,9 +67,16 @@ class ConversationRules:
         visit.is_fresh = visit.is_fresh and author == VISITOR
         if author == VISITOR:
             self._silences.heard(visit, now=now)
-        at = self._clock.millis(now)
-        line = transcript.take(author, name=name, number=request.number, at=at, text=request.text)
-        return [self._keep(visit, line, transcript.first, request, caller)]
+        line = transcript.take(
+            author,
+            name=name,
+            number=request.number,
+            at=at,
+            text=text,
+            mark=request.mark,
+            target=target,
+        )
+        return [self._keep(visit, line, request, caller)]
 
     def _repeated(
         self, request: SendDeskLine, transcript: Transcript, author: Party, caller: Caller
@@ -111,19 +126,14 @@ class ConversationRules:
         return None
 
     def _keep(
-        self, visit: Visit, line: TranscriptLine, first: int, request: SendDeskLine, caller: Caller
+        self, visit: Visit, line: TranscriptLine, request: SendDeskLine, caller: Caller
     ) -> Rule:
-        entry = DeskLineKept(
-            visit=visit.number,
-            position=line.position,
-            author=line.author,
-            author_name=line.author_name,
-            number=line.number,
-            at=line.at,
-            text=line.text,
-            first=first,
-        )
-        is_stored, _ = yield Store((entry,))
+        transcript = self._visits.transcript(visit)
+        kept = [line]
+        if (changed := transcript.changed(line)) is not None:
+            kept = [changed, line._replace(text="")]
+        entries = (_entry_of(visit, one, first=transcript.first) for one in kept)
+        is_stored, _ = yield Store(tuple(entries))
         if is_stored and caller.identity != CONSOLE:
             yield Reply(to=caller, message=LinesSaved(visit.number, line.number))
         yield from self._pass_on(visit, line.position, is_stored=is_stored)
@@ -143,6 +153,21 @@ class ConversationRules:
 
     def _refused(self, request: SendDeskLine, reason: LineRefusal, caller: Caller) -> list[Effect]:
         return self._sender.answer(caller, LineRefused(request.visit, request.number, reason))
+
+
+def _entry_of(visit: Visit, line: TranscriptLine, *, first: int) -> DeskLineKept:
+    return DeskLineKept(
+        visit=visit.number,
+        position=line.position,
+        author=line.author,
+        author_name=line.author_name,
+        number=line.number,
+        at=line.at,
+        text=line.text,
+        first=first,
+        mark=line.mark,
+        target=line.target,
+    )
 
 
 def _again(request: SendDeskLine, caller: Caller) -> Rule:

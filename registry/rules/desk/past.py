@@ -18,6 +18,7 @@ from chatapp.registry.store.entries import (
     DeskSessionKept,
     DeskTranscriptKept,
     Entry,
+    PastLineKept,
 )
 from chatapp.wire.desk.form import folded_name
 from chatapp.wire.limits import (
@@ -30,6 +31,7 @@ from chatapp.wire.limits import (
 )
 from chatapp.wire.messages.desk import (
     DeskLine,
+    LineMark,
     PastLine,
     PastSession,
     PastShown,
@@ -120,12 +122,18 @@ class Past:
 
     def _keep_transcript(self, number: int, lines: list[TranscriptLine]) -> DeskTranscriptKept:
         said = [
-            (line.author_name, line.at, line.text, 0)
-            if line.author
-            else ("", line.at, line.text, line.number)
+            PastLineKept(
+                line.position,
+                line.author_name if line.author else "",
+                line.at,
+                line.text,
+                0 if line.author else line.number,
+                line.mark,
+                line.target,
+            )
             for line in lines
         ]
-        dropped = lines[-1].position - len(lines) if lines else 0
+        dropped = lines[0].position - 1 if lines else 0
         transcript = self._transcripts[number] = DeskTranscriptKept(number, said, dropped)
         self._size += _size_of(transcript)
         return transcript
@@ -188,8 +196,10 @@ class Past:
                 entries.append(self._sessions[visit])
         for visit, transcript in self._transcripts.items():
             lines = [
-                (_ERASED if who.casefold() == key else who, at, text, number)
-                for who, at, text, number in transcript.lines
+                msgspec.structs.replace(line, operator=_ERASED)
+                if line.operator.casefold() == key
+                else line
+                for line in transcript.lines
             ]
             if lines != transcript.lines:
                 self._transcripts[visit] = DeskTranscriptKept(visit, lines, transcript.dropped)
@@ -205,14 +215,27 @@ class Past:
         lines: list[DeskLine] = []
         if transcript is None:
             return lines
-        position, room = transcript.dropped + len(transcript.lines), DESK_WINDOW
-        for operator, at, text, number in reversed(transcript.lines):
-            room -= _COSTS + len(text.encode())
-            if position <= request.shown or room < 0:
+        said, room = {line.position: line for line in transcript.lines}, DESK_WINDOW
+        for line in reversed(transcript.lines):
+            now = said.get(line.target) if line.target else line
+            if now is None:  # what the line changes is gone
+                continue
+            room -= _COSTS + len(now.text.encode())
+            if line.position <= request.shown or room < 0:
                 break
-            if operator or request.with_own:
-                lines.append(DeskLine(visit, position, operator, at, text, number))
-            position -= 1
+            if line.operator or request.with_own:
+                lines.append(
+                    DeskLine(
+                        visit,
+                        line.position,
+                        line.operator,
+                        line.at,
+                        now.text,
+                        line.number,
+                        LineMark(now.mark),
+                        line.target,
+                    )
+                )
         return lines[::-1]
 
     def show(self, request: ShowPast, *, queue: str) -> PastShown:
@@ -249,17 +272,16 @@ class Past:
         if transcript is None:
             return [], 0, room
         lines: list[PastLine] = []
-        for operator, at, text, _ in reversed(transcript.lines[-count:]):
-            said = (
-                text
-                if len(text) <= DESK_PAST_LINE_SHOWN
-                else text[: DESK_PAST_LINE_SHOWN - 3] + "..."
-            )
-            room -= _COSTS + len(said.encode())
+        said = [line for line in transcript.lines if not line.target]
+        for line in reversed(said[-count:]):
+            text = line.text
+            if len(text) > DESK_PAST_LINE_SHOWN:
+                text = text[: DESK_PAST_LINE_SHOWN - 3] + "..."
+            room -= _COSTS + len(text.encode())
             if room < 0:
                 break
-            lines.append(PastLine(operator, at, said))
-        return lines[::-1], transcript.dropped + len(transcript.lines) - len(lines), room
+            lines.append(PastLine(line.operator, line.at, text, LineMark(line.mark)))
+        return lines[::-1], transcript.dropped + len(said) - len(lines), room
 
     def _shown(self, session: DeskSessionKept, lines: list[PastLine], left_out: int) -> PastSession:
         return PastSession(
@@ -281,4 +303,4 @@ class Past:
 
 
 def _size_of(transcript: DeskTranscriptKept) -> int:
-    return sum(_COSTS + len(text.encode()) for _, _, text, _ in transcript.lines)
+    return sum(_COSTS + len(line.text.encode()) for line in transcript.lines)

@@ -40,6 +40,7 @@ from chatapp.wire.messages.desk import (
     ClientAssigned,
     DeskLine,
     DeskNotice,
+    LineMark,
     OperatorAssigned,
     OverCause,
     VisitOver,
@@ -257,7 +258,8 @@ class DeskSender:
 def _line(visit: Visit, reader: Party, line: TranscriptLine) -> DeskLine:
     name = "" if line.author == VISITOR else line.author_name
     number = line.number if line.author == reader else 0
-    return DeskLine(visit.number, line.position, name, line.at, line.text, number)
+    said = visit.number, line.position, name, line.at, line.text, number
+    return DeskLine(*said, line.mark, line.target)
 
 
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
@@ -321,6 +323,5 @@ class DeskState:
 
 
 def _said(line: DeskLineKept) -> TranscriptLine:
-    return TranscriptLine(
-        line.position, line.author, line.author_name, line.number, line.at, line.text
-    )
+    said = line.position, line.author, line.author_name, line.number, line.at, line.text
+    return TranscriptLine(*said, LineMark(line.mark), line.target)

@@ -25,6 +25,7 @@ from chatapp.wire.messages.desk import (
     DeskNotice,
     EndDuty,
     FiguresShown,
+    LineMark,
     LineRefusal,
     MoveVisitor,
     OperatorRequest,
@@ -33,7 +34,7 @@ from chatapp.wire.messages.desk import (
     RoomShown,
     TakeDuty,
 )
-from chatapp.wire.text import sanitize
+from chatapp.wire.text import QUOTED_MAX, sanitize
 
 TOO_MANY_LINES: Final = "[Not done: too many lines wait for the answer to an earlier one.]"
 
@@ -60,9 +61,11 @@ class CallingLine(str):
 def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ...]:
     """Return the lines for a notice. `client`: who speaks where a line names nobody."""
     match notice:
-        case DeskLine(operator=operator, text=text):
+        case DeskLine(operator=operator, text=text, mark=mark):
             who = f"{sanitize(operator)} (operator)" if operator else sanitize(client)
-            return (f"{who}: {sanitize(text)}",)
+            if notice.target:
+                return (_change_line(who, text, mark),)
+            return (f"{who}: {texts.said_text(text, mark)}",)
         case ClientAssigned(cause=cause, operator=giver):
             form = msgspec.convert(notice, VisitorForm, from_attributes=True)
             first, *more = texts.form_lines(form, how=_HOW[cause], by=giver)
@@ -83,6 +86,13 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
             return (failed_line(result, subject),)
         case _:
             return ()  # for visitors only, or confirmed as the answer to `.on` or `.off`
+
+
+def _change_line(who: str, text: str, mark: LineMark) -> str:
+    """Return what somebody did to a line of theirs, which this terminal has shown."""
+    if mark is LineMark.RETRACTED:
+        return f"[{who} took back a message.]"
+    return f'[{who} changed a message to "{sanitize(text, limit=QUOTED_MAX)}".]'
 
 
 def waiting_line(queue: str) -> str:

@@ -158,8 +158,11 @@ class Liveness:
 
     def note_if_present(self, identity: bytes, *, now: float) -> None:
         """Note a sign of life of somebody who is here already."""
-        if identity in self._leases or identity in self.slow:
-            self.note(identity, now=now)
+        leases = self._slow_leases if identity in self.slow else self._leases
+        if identity in leases:
+            leases.renew(identity, now=now)
+            if identity in self._probes:
+                self._settle(identity)
 
     def __contains__(self, identity: bytes) -> bool:
         return identity in self._leases or identity in self.slow

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.core.records import RelationKind
-from chatapp.peer.core.relations import CHANGED_WITHIN_MS, Change, Folded, fold
+from chatapp.peer.core.relations import Change, Folded, fold
+from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import EMOJI_MAX, is_emoji
 
 AUTHOR, OTHER = 1, 2

@@ -77,27 +77,33 @@ class Core:
 
 
 class Node:
-    """A node whose turns are counted."""
+    """A node whose turns are counted, and how often its deadlines are looked at."""
 
     def __init__(self) -> None:
         self.core = Core()
-        self.turns = 0
+        self.turns = self.looks = 0
 
     def take_turn(self, *, now: float) -> None:
         self.turns += 1
 
     def next_timer(self) -> float | None:
+        self.looks += 1
         return self.core.due
 
 
 def started(monkeypatch: pytest.MonkeyPatch, *, lone_turns: int = 0) -> tuple[Loop, Node]:
+    loop, node, made = made_driver(monkeypatch, lone_turns=lone_turns)
+    made.start()
+    return loop, node
+
+
+def made_driver(monkeypatch: pytest.MonkeyPatch, *, lone_turns: int) -> tuple[Loop, Node, Driver]:
     loop = Loop()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
     node = Node()
     monkeypatch.setattr(driver, "LONE_TURNS", lone_turns)
     machine = Machine(wall=loop.time, endpoint=cast("MakeEndpoint", Endpoint))
-    Driver(cast("DrivenNode", node), port=0, machine=machine).start()
-    return loop, node
+    return loop, node, Driver(cast("DrivenNode", node), port=0, machine=machine)
 
 
 def test_a_turn_without_a_deadline_brings_no_other_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +137,31 @@ def test_a_lone_turn_looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loop.timers == []
     loop.pass_time(10.0)
     assert (node.core.rang, node.turns) == ([], 1)
+
+
+def test_a_run_of_turns_looks_only_when_the_timer_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, node, made = made_driver(monkeypatch, lone_turns=2)
+    rounds = 10
+    for _ in range(rounds * 5):
+        made.start()
+        loop.pass_time(SETTLE_SPAN / 5)
+    assert node.looks <= 2 + rounds
+    loop.pass_time(2 * SETTLE_SPAN)
+    node.core.due = due = loop.now + 3.0
+    made.start()
+    assert [timer.when() for timer in loop.timers if not timer.is_over] == [due]
+
+
+def test_no_deadline_that_a_run_sets_is_late_by_more_than_the_span(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, node, made = made_driver(monkeypatch, lone_turns=2)
+    for _ in range(50):
+        made.start()
+        loop.pass_time(SETTLE_SPAN / 5)
+    node.core.due = due = loop.now + SETTLE_SPAN / 2
+    for _ in range(10):
+        made.start()
+        loop.pass_time(SETTLE_SPAN / 5)
+    (rang,) = node.core.rang
+    assert due <= rang <= due + SETTLE_SPAN

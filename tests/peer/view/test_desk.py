@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from chatapp.peer.api import events
+from chatapp.peer.api.events import Line, Target
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.operators.pages import log, parts, window_title
@@ -292,3 +293,38 @@ def test_the_queue_of_a_program_that_has_run_before_is_learned() -> None:
     )
     view.handle(room, at=AT)
     assert "bob</bdi>, on duty at physics</span>" in parts(view)["duty"]
+
+
+def test_lines_that_are_changed_read_otherwise_and_escaped() -> None:
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME, said("Asha Rao", "helo", 1))
+    line = view.lines[0]
+    change = {name: getattr(said("Asha Rao", HOSTILE, 2), name) for name in Line.__struct_fields__}
+    view.handle(events.Edited(**change, target=Target(b"", line.said)), at=AT)
+    assert (line.text, line.is_edited) == (HOSTILE, True)
+    shown = str(log(view))
+    assert "(edited)" in shown
+    assert "<script" not in shown
+    assert 'class="change"' not in shown  # only one's own
+    view.handle(events.Retracted(**change | {"text": ""}, target=Target(b"", line.said)), at=AT)
+    assert "[taken back]" in log(view)
+    other = {**change, "visit": 8}
+    view.handle(events.Edited(**other, target=Target(b"", line.said)), at=AT)
+    assert line.is_retracted
+
+
+def test_a_change_of_ours_is_shown_in_all_windows_when_it_is_saved() -> None:
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME)
+    view.said("helo", at=AT, number=5)
+    view.handle(settled(5, is_saved=True), at=AT)
+    (line,) = view.lines
+    assert 'href="change?line=5"' in log(view)
+    change = {name: getattr(said("bob", "hello", 0), name) for name in Line.__struct_fields__}
+    edited = events.Edited(**change | {"id": 6}, target=Target(b"", 5))
+    view.handle(events.SaidByUs(line=edited), at=AT)
+    assert (line.text, line.mark) == ("helo", Mark.SENDING)
+    view.handle(settled(6, is_saved=True), at=AT)
+    assert (line.text, line.mark, line.is_edited) == ("hello", Mark.SAVED, True)
+    view.changing(7, 5, None)
+    failed = events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=7)
+    view.handle(failed, at=AT)
+    assert (line.text, line.mark) == ("hello", Mark.SAVED)

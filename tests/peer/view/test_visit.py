@@ -1,8 +1,12 @@
 """What a visitor's page shows, by the events of the visit."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.events import Line, Target
 from chatapp.peer.view.talk import Mark
-from chatapp.peer.view.visit import VisitStage, VisitView
+from chatapp.peer.view.visit import VisitStage, VisitView, size_of
 from tests.support.visits import line_of, own_line, settled
 
 AT = 1_800_000_000.0
@@ -102,3 +106,64 @@ def test_only_the_first_end_counts() -> None:
     refused = visit_events.VisitRefused(reason=visit_events.DeskRefusal.LINE_FULL)
     view = view_of(refused, visit_events.VisitEnded(cause=visit_events.OverCause.LEFT))
     assert view.end == refused
+
+
+def changed(
+    kind: type[visit_events.Edited | visit_events.Retracted], target: int, text: str = ""
+) -> visit_events.VisitEvent:
+    line = line_of("bob", text, 9, at=AT)
+    common = {name: getattr(line, name) for name in Line.__struct_fields__}
+    return kind(**common, target=Target(b"", target))
+
+
+def test_a_line_that_the_operator_changes_reads_otherwise_in_its_place() -> None:
+    view = view_of(SERVED, line_of("bob", "helo", 1), line_of("bob", "next", 2))
+    first = view.lines[0].id
+    view.handle(changed(visit_events.Edited, 1, "hello"))
+    assert [(line.text, line.is_edited) for line in view.lines] == [
+        ("hello", True),
+        ("next", False),
+    ]
+    assert (view.lines[0].id, view.lines[0].changed) == (first, view.version - 1)
+    view.handle(changed(visit_events.Retracted, 1))
+    assert (view.lines[0].text, view.lines[0].is_retracted) == ("", True)
+    view.handle(changed(visit_events.Edited, 77, "of nothing"))
+    assert len(view.lines) == 2
+
+
+def test_a_change_of_one_s_own_is_shown_when_the_registry_has_it() -> None:
+    view = view_of(SERVED)
+    view.said("helo", 1, at=AT)
+    view.handle(settled(1, is_saved=True))
+    view.changing(2, 1, "hello")
+    assert (view.lines[0].text, view.lines[0].mark, view.unsent > 0) == ("helo", Mark.SENDING, True)
+    view.handle(settled(2, is_saved=True))
+    line = view.lines[0]
+    assert (line.text, line.mark, line.is_edited, view.unsent) == ("hello", Mark.SAVED, True, 0)
+    view.changing(3, 1, None)
+    view.handle(settled(3, is_saved=False))
+    assert (line.text, line.mark, line.is_retracted, view.unsent) == (
+        "hello",
+        Mark.SAVED,
+        False,
+        0,
+    )
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0, 1, 30_000, 60_000])), max_size=12))
+def test_whatever_is_changed_the_lines_stay_in_order_and_are_counted(
+    changes: list[tuple[int, int]],
+) -> None:
+    view = view_of(SERVED)
+    now = {1: "a", 2: "b", 3: "c"}
+    for line, text in now.items():
+        view.handle(line_of("bob", text, line))
+    for target, size in changes:
+        text = now[target] = "xyz"[target - 1] * size
+        view.handle(changed(visit_events.Edited, target, text))
+        assert view.size == sum(map(size_of, view.lines))
+        numbers = [line.number for line in view.lines]
+        assert numbers == sorted(set(numbers))
+    assert [line.said for line in view.lines] == sorted(line.said for line in view.lines)
+    for target, text in now.items():
+        assert "".join(line.text for line in view.lines_of(target)) == text

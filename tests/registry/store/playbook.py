@@ -28,6 +28,7 @@ from chatapp.registry.store.entries import (
     NameBound,
     NameFreed,
     NameReserved,
+    PastLineKept,
     RoomMemberGone,
     RoomMemberKept,
     RoomTopicKept,
@@ -118,7 +119,9 @@ def kept(visit: int, *, note: str = "") -> DeskSessionKept:
 
 
 def transcript(visit: int, *texts: str) -> DeskTranscriptKept:
-    return DeskTranscriptKept(visit, [("", 70, text, 1) for text in texts], 0)
+    return DeskTranscriptKept(
+        visit, [PastLineKept(place, "", 70, text, 1) for place, text in enumerate(texts, 1)], 0
+    )
 
 
 def forgotten(sessions: list[int], transcripts: list[int]) -> DeskPastDropped:
@@ -223,7 +226,10 @@ class Model:
                 self.highest_visit = max(self.highest_visit, entry.visit)
             case DeskLineKept():
                 lines = [*self.said.get(entry.visit, []), entry]
-                self.said[entry.visit] = [line for line in lines if line.position >= entry.first]
+                by_position = {line.position: line for line in lines}
+                self.said[entry.visit] = [
+                    line for at, line in sorted(by_position.items()) if at >= entry.first
+                ]
             case DeskVisitOver():
                 self.visits.pop(entry.visit, None)
                 self.said.pop(entry.visit, None)

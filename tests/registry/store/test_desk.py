@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver, Entry
+from chatapp.registry.store.entries import DeskLineKept, DeskVisitKept, DeskVisitOver, Entry
 from chatapp.registry.store.files import ERASE_SPAN, RETRY_SPAN, FileStore
 from chatapp.registry.store.state import StoreState
 from chatapp.wire.errors import StoreError
@@ -281,4 +281,38 @@ def test_a_line_of_any_length_is_kept(tmp_path: Path, size: int) -> None:
     store.close()
     again, loaded = opened(tmp_path / "r", Disk())
     assert loaded.desk.lines == {1: [said(DESK_LINES_MAX, size=size)]}
+    again.close()
+
+
+def test_what_was_changed_is_kept_as_it_is_now() -> None:
+    now = msgspec.structs.replace(said(1), text="hello", mark=1)
+    state = image_of(said(1), said(2), now)
+    assert [line.text for line in state.desk.lines.values() if isinstance(line, DeskLineKept)] == [
+        "hello",
+        said(2).text,
+    ]
+    late = image_of(said(1), said(2, first=2), now)
+    assert list(late.desk.lines.values()) == [said(2, first=2)]
+
+
+def test_what_was_taken_back_leaves_every_file_soon(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "r", Clock()
+    store = FileStore(folder, now=clock)
+    store.load()
+    secret = msgspec.structs.replace(said(1), text="my pin is 1234")
+    store.append([visiting(1), secret])
+    clock.now += ERASE_SPAN
+    store.checkpoint()
+    taken_back = msgspec.structs.replace(secret, text="", mark=2)
+    change = msgspec.structs.replace(said(2), text="", mark=2, target=1)
+    clock.now += ERASE_SPAN
+    assert not store.checkpoint_due(clock.now)
+    store.append([taken_back, change])
+    assert store.checkpoint_due(clock.now)
+    store.checkpoint()
+    files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not any(b"1234" in data for data in files)
+    store.close()
+    again = FileStore(folder, now=clock)
+    assert again.load().desk.lines[1] == [taken_back, change]
     again.close()

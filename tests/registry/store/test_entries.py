@@ -20,6 +20,7 @@ from chatapp.registry.store.entries import (
     NameBound,
     NameFreed,
     NameReserved,
+    PastLineKept,
     RoomMemberGone,
     RoomMemberKept,
     RoomTopicKept,
@@ -76,7 +77,10 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
     st.builds(
         DeskTranscriptKept,
         numbers,
-        st.lists(st.tuples(texts, numbers, texts, numbers), max_size=3),
+        st.lists(
+            st.builds(PastLineKept, numbers, texts, numbers, texts, numbers, numbers, numbers),
+            max_size=3,
+        ),
         numbers,
     ),
     st.builds(DeskPastDropped, st.lists(numbers, max_size=3), st.lists(numbers, max_size=3)),

@@ -4,14 +4,18 @@ all accepted lines.
 Checked by what visitors and operators were shown.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from chatapp.peer.api.events import ClientCame, Said
+from chatapp.peer.api.events import ClientCame, Edited, Retracted, Said
 from tests.support.guests import Guest
 from tests.support.people import Person
 
 if TYPE_CHECKING:
     from tests.support.world import World
+
+
+Told = Said | Edited | Retracted
+_LINES: Final = (Said, Edited, Retracted)
 
 
 class TalkPromise:
@@ -23,16 +27,16 @@ class TalkPromise:
         self._turns: dict[str, int] = {}
         """For each operator: how often a visitor came to them. Each time the visit may be shown
         from its beginning."""
-        self._to_visitor: dict[int, list[tuple[int, str]]] = {}
-        self._to_operator: dict[tuple[str, int, int, int], list[tuple[int, str]]] = {}
+        self._to_visitor: dict[int, list[Told]] = {}
+        self._to_operator: dict[tuple[str, int, int, int], list[Told]] = {}
         """By operator, run of their program, turn and visit."""
 
     def look(self) -> None:
         """After every step."""
         for guest in self._world.guests:
             for visit, told in guest.told[self._seen.get(guest.name, 0) :]:
-                if isinstance(told, Said) and not told.is_late:
-                    _append(self._to_visitor.setdefault(visit, []), told.number, told.text)
+                if isinstance(told, _LINES) and not told.is_late:
+                    _append(self._to_visitor.setdefault(visit, []), told)
             self._seen[guest.name] = len(guest.told)
         for person in self._world.people:
             events = person.screen.events
@@ -40,9 +44,9 @@ class TalkPromise:
                 turn = self._turns.get(person.name, 0)
                 if isinstance(event, ClientCame):
                     self._turns[person.name] = turn + 1
-                elif isinstance(event, Said) and event.visit:
+                elif isinstance(event, _LINES) and event.visit:
                     key = (person.name, person.lives, turn, event.visit)
-                    _append(self._to_operator.setdefault(key, []), event.number, event.text)
+                    _append(self._to_operator.setdefault(key, []), event)
             self._seen[person.name] = len(events)
 
     def check_complete(self) -> None:
@@ -52,27 +56,28 @@ class TalkPromise:
             visit = desk._queue.visits.get(guest.visit)
             if visit is None or not guest.is_placed:
                 continue
-            said = (
-                desk.state.visits.transcripts[visit.number]._lines
-                if visit.number in desk.state.visits.transcripts
-                else ()
-            )
+            transcript = desk.state.visits.transcripts.get(visit.number, ())
+            said = [line for line in transcript if not line.target]
             ours = [line.text for line in said if not line.author]
             theirs = [line.text for line in said if line.author]
-            shown = [text for _, text in self._to_visitor.get(visit.number, [])]
+            shown = list(_now(self._to_visitor.get(visit.number, [])).values())
             assert shown == theirs, f"{guest.name} was shown {shown}, operators said {theirs}"
-            self._check_whole(guest, {line.position: line.text for line in said})
+            changes = {line.position: "" for line in transcript if line.target}
+            self._check_whole(guest, {line.position: line.text for line in said} | changes)
             waiting = guest.guest._visit._conversation.unsaid()  # for the next turn
-            known = {*ours, *guest.unsaid, *(said.text for said in waiting)}
+            known = {*ours, *guest.unsaid, *guest.replaced, *(said.text for said in waiting)}
             lost = [text for text in guest.said if text not in known]
             assert not lost, f"{lost} of {guest.name} went nowhere"
             if visit.operator:
-                self._check_operator(guest, visit.operator, ours)
+                of_guest = {line.position: line.text for line in said if not line.author}
+                self._check_operator(guest, visit.operator, of_guest)
 
     def _check_whole(self, guest: Guest, said: dict[int, str]) -> None:
         """The visitor's present program knows the whole conversation, also what was said before it
         was started."""
-        known = guest.heard | {at: text for at, text in said.items() if text in guest.typed}
+        known = guest.heard | {
+            at: text for at, text in said.items() if text in guest.typed or not text
+        }
         whole = {
             at: text for at, text in said.items() if at in known or at >= min(known, default=0)
         }
@@ -80,23 +85,36 @@ class TalkPromise:
         own = [text for text in guest.heard.values() if text in guest.typed]
         assert not own, f"{guest.name} was told {own}, which this program has said itself"
 
-    def _check_operator(self, guest: Guest, operator: bytes, said: list[str]) -> None:
+    def _check_operator(self, guest: Guest, operator: bytes, said: dict[int, str]) -> None:
         (person,) = (one for one in self._world.people if one.identity.public == operator)
         assert person.core.desk.client == guest.name
         shown = self._lines_of(person, guest.visit)
-        assert [text for text in shown if text in said] == said, (
-            f"{person.name} was shown {shown} of {said}"
-        )
+        of_guest = {at: text for at, text in shown.items() if at in said}
+        assert of_guest == said, f"{person.name} was shown {of_guest} of {said}"
 
-    def _lines_of(self, person: Person, visit: int) -> list[str]:
-        """Return all lines of a visit that this person's present program was shown."""
-        shown: dict[int, str] = {}
+    def _lines_of(self, person: Person, visit: int) -> dict[int, str]:
+        """Return all lines of a visit that this person's present program was shown, as they are
+        now, by position."""
+        told: list[Told] = []
         for (name, life, _, number), lines in self._to_operator.items():
             if (name, life, number) == (person.name, person.lives, visit):
-                shown |= dict(lines)
-        return [text for _, text in sorted(shown.items())]
+                told += lines
+        return _now(sorted(told, key=lambda one: one.number))
 
 
-def _append(lines: list[tuple[int, str]], position: int, text: str) -> None:
-    assert not lines or position > lines[-1][0], f"{text!r} came behind {lines[-1]}"
-    lines.append((position, text))
+def _append(lines: list[Told], told: Told) -> None:
+    assert not lines or told.number > lines[-1].number, f"{told.text!r} came behind {lines[-1]}"
+    lines.append(told)
+
+
+def _now(told: list[Told]) -> dict[int, str]:
+    """Return what the lines are now that were told so, by position."""
+    lines: dict[int, str] = {}
+    places: dict[int, int] = {}
+    for one in told:
+        if isinstance(one, Said):
+            lines[one.number] = one.text
+            places[one.id] = one.number
+        elif one.target.number in places:
+            lines[places[one.target.number]] = one.text
+    return lines

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.events import ClientCame, ClientMove, ClientMoved
-from chatapp.peer.api.visit_events import Rated, Said
+from chatapp.peer.api.visit_events import Edited, Rated, Said
 from chatapp.registry.rules.desk.queue.queue import DeskQueue
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
@@ -125,7 +125,11 @@ class DeskPromise:
             if guest.visit and guest.is_placed:
                 self._told.add(guest.visit)
             for number, told in guest.told[self._read.get(guest.name, 0) :]:
-                if isinstance(told, Said) and not told.is_late and told.text in self._texts:
+                if (
+                    isinstance(told, Said | Edited)
+                    and not told.is_late
+                    and told.text in self._texts
+                ):
                     assert self._texts[told.text] == number, (
                         f"I6: {told.text!r} was for another visitor"
                     )
@@ -155,7 +159,7 @@ class DeskPromise:
                     assert request.visit in (0, shown), (
                         f"I6: {request} while {shown} is shown to {one.name}"
                     )
-                    if isinstance(request, NoteVisitor | SendDeskLine):
+                    if isinstance(request, NoteVisitor | SendDeskLine) and request.text:
                         self._texts[request.text] = request.visit
                     self._asked[type(request), request.visit] += 1
                 case DropVisitor() | MoveVisitor():

@@ -120,6 +120,7 @@ async function send(form) {
 document.addEventListener("submit", (event) => {
   event.preventDefault();
   wakeSound();
+  if (event.target.closest(".changing")) { change(event.target); return; }
   if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
   send(event.target);
 });

@@ -181,6 +181,46 @@ function unsentLine({ key, text, at }) {
   return line;
 }
 
+// --- changing a line of one's own
+
+// Opens what changes a line, below it. Without the script, the link leads to a page of its own.
+async function openChange(link) {
+  closeChange();
+  let answer;
+  try { answer = await fetch(link.href, { headers: { accept: "application/json" } }); } catch { warn(told.offline || NOT_DONE); return; }
+  if (!answer.ok) { warn(await answer.text()); return; }
+  const box = element(await answer.text());
+  link.closest(".line").after(box);
+  const area = box.querySelector("textarea");
+  area.focus();
+  area.setSelectionRange(area.value.length, area.value.length);
+  box.scrollIntoView({ block: "nearest" });
+}
+
+function closeChange() {
+  const box = document.querySelector(".changing");
+  if (!box) return;
+  box.remove();
+  drafts.keep("changed", "");
+  const text = find("text");
+  if (text) text.focus();
+}
+
+async function change(form) {
+  let answer;
+  try { answer = await post(form.action, new URLSearchParams(new FormData(form))); } catch { warn(told.failed || NOT_DONE); return; }
+  if (!answer.ok) { warn(await answer.text()); return; }
+  warn("");
+  closeChange();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a.change, .changing a.cancel");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.matches(".cancel")) closeChange(); else openChange(link);
+});
+
 // What is typed in the fields of the page and not taken yet: a reload puts it back. `name`: a visit.
 class Drafts {
   constructor(name) {
@@ -222,7 +262,8 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.id === "text";
+  if (event.key === "Escape" && event.target.closest(".changing")) { event.preventDefault(); closeChange(); return; }
+  const isSent = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches("#text, #changed");
   if (isSent) { event.preventDefault(); event.target.form.requestSubmit(); return; }
   if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !event.code.startsWith("Key")) return;
   // A key belongs to the element that names it.

@@ -182,6 +182,7 @@ async function send(form) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if (form.closest(".changing")) { event.preventDefault(); change(form); return; }
   const isSaid = form.id === "composer";
   if (!isSaid && form.id !== "describe" && form.getAttribute("action") !== "pause") return;
   event.preventDefault();

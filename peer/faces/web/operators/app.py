@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, Router
 
-from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.errors import ChangeRefused, NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
@@ -20,6 +20,7 @@ from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.peer.words import changes
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_FORM_NAME_MAX, DESK_NOTE_MAX
@@ -40,6 +41,8 @@ PAST_COUNT: Final = 20
 
 _DIGITS_MAX: Final = 9
 """Digits of the numbers in forms."""
+_ID_DIGITS: Final = 18
+"""Digits of the id of a line."""
 
 _OUT_OF_DATE: Final = "This page is out of date: reload it."
 _TOO_LONG: Final = {
@@ -130,6 +133,11 @@ def number_in(fields: Fields, name: str) -> int:
     return int(text)
 
 
+def id_in(text: str) -> int:
+    """Return the id of a line; 0 for none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS else 0
+
+
 class OperatorApp:
     """The page of one operator."""
 
@@ -154,6 +162,7 @@ class OperatorApp:
             Route("/assets/{name}", ASSETS.serve),
             Route("/{page}/", self._home),
             Route("/{page}/events", self._events),
+            Route("/{page}/change", self._change_form),
             Route("/{page}/do/{verb}", self._do, methods=["POST"]),
             Route("/{page}/assets/{name}", ASSETS.serve),
         ]
@@ -176,6 +185,10 @@ class OperatorApp:
             match verb:
                 case "say":
                     self._say(fields)
+                case "change" | "retract":
+                    text = text_in(fields) if verb == "change" else None
+                    said, shown = id_in(fields.get("line", "")), number_in(fields, "visit")
+                    await self._desk.change(said, text, visit=shown)
                 case "dismiss":
                     self._desk.dismiss()
                 case "undo":
@@ -191,6 +204,8 @@ class OperatorApp:
             return PlainTextResponse(
                 f"That is too long: {error.size:,} bytes, at most {error.limit:,}.", 413
             )
+        except ChangeRefused as error:
+            return PlainTextResponse(pages.plain([changes.refused(error.reason)]), 409)
         except NotOpen:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
         except ChatAppError as error:
@@ -198,6 +213,16 @@ class OperatorApp:
         if wants_json(request):
             return Response(status_code=204)
         return RedirectResponse("../", 303)
+
+    async def _change_form(self, request: Request) -> Response:
+        """Return what changes a line of the operator's own, inside the page."""
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
+        said, view = id_in(request.query_params.get("line", "")), self._desk.view
+        text = view.text_of(said)
+        if text is None:
+            return PlainTextResponse(_OUT_OF_DATE, 409)
+        return HTMLResponse(pages.change_form(text, said=said, visit=view.visit))
 
     def _say(self, fields: Fields) -> None:
         visit, key = number_in(fields, "visit"), fields.get("key", "")

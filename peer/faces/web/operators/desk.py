@@ -9,13 +9,14 @@ from collections.abc import Coroutine, Sequence
 from typing import Final
 
 from chatapp.peer.api import events
-from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, NotOpen
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.limits import KEYS_PER_SESSION
 from chatapp.peer.faces.web.streams import Windows
+from chatapp.peer.node.local import line_id
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import DeskView
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.messages.desk import (
     CallNext,
     EndSession,
@@ -213,6 +214,21 @@ class OperatorDesk:
         if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
         self.windows.wake()
+
+    async def change(self, said: int, text: str | None, *, visit: int) -> None:
+        """Change a line that was said under this id to the visitor of this visit, or take it back
+        (None). Raises ChangeRefused, TextTooLong, NotOpen."""
+        if visit != self.view.visit:
+            raise ChangeRefused(ChangeRefusal.NO_SUCH_LINE)
+        change = line_id()
+        self.view.changing(change, said, text)
+        self.windows.wake()
+        try:
+            await self._peer.desk.change(said, text, line=change)
+        except ChatAppError:
+            self.view.not_changed(change)
+            self.windows.wake()
+            raise
 
     def dismiss(self) -> None:
         """Take the notices away."""

@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse
 
 from chatapp.peer.api import events
 from chatapp.peer.api.events import ClientMove
-from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page
+from chatapp.peer.faces.web.page import ENVIRONMENT, LineWords, macro, page
 from chatapp.peer.view.desk import DeskView
 from chatapp.peer.view.talk import Mark, TalkLine
 from chatapp.peer.words.desk import duty_lines
@@ -120,6 +120,19 @@ KEYS: Final = {
 }
 """What keys do, as the page lists them; its elements name theirs (`aria-keyshortcuts`)."""
 
+WORDS: Final = LineWords(
+    edited="(edited)",
+    taken_back="[taken back]",
+    change="Change",
+    heading="Change your message",
+    save="Save",
+    retract="Take back",
+    cancel="Cancel",
+    save_at="do/change",
+    retract_at="do/retract",
+)
+"""What stands at the lines of a conversation."""
+
 _PARTS: Final = "operators/parts.html"
 _MARKS: Final = {
     Mark.SENDING: ("sending", "\u2026", "on its way"),
@@ -167,9 +180,9 @@ def parts(view: DeskView) -> dict[str, Markup]:
         "notices": macro(_PARTS, "notices", list(map(notice, view.notices))),
         "composing": macro(_PARTS, "composing", view),
         "form": macro(_PARTS, "form", view.client, DESK_NOTE_MAX),
-        "earlier": macro(_PARTS, "earlier", view.earlier),
+        "earlier": macro(_PARTS, "earlier", view.earlier, WORDS),
         "figures": macro(_PARTS, "figures", view.figures),
-        "past": macro(_PARTS, "past", view.past),
+        "past": macro(_PARTS, "past", view.past, WORDS),
         "serve": macro(_PARTS, "serve", view.other_queues),
     }
 
@@ -183,4 +196,9 @@ def log(view: DeskView) -> Markup:
 
 def talk_line(line: TalkLine) -> Markup:
     """Return one line of the conversation."""
-    return macro("talk.html", "line", line, line.who, _MARKS[line.mark])
+    return macro("talk.html", "line", line, line.who, _MARKS[line.mark], WORDS)
+
+
+def change_form(text: str, *, said: int, visit: int) -> Markup:
+    """Return what changes a line of the operator's own, inside the page."""
+    return macro("talk.html", "change", text, said, visit, WORDS)

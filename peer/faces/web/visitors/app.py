@@ -7,7 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Final, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route, Router
 
 from chatapp.peer.api import visit_events
@@ -35,6 +41,8 @@ COOKIE_LASTS_FOR: Final = 24 * 3_600
 
 _DIGITS_MAX: Final = 9
 """Digits of a number in a query."""
+_ID_DIGITS: Final = 18
+"""Digits of the id of a line."""
 
 _CROWDED: Final = frozenset(
     {
@@ -81,6 +89,7 @@ class VisitorApp:
             Route("/log", self._log),
             Route("/earlier", self._earlier),
             Route("/about", self._about_page),
+            Route("/change", self._change_page),
             Route("/transcript", self._transcript),
             Route("/assets/{name}", ASSETS.serve),
             Route("/healthz", _healthz),
@@ -88,6 +97,8 @@ class VisitorApp:
                 Route(f"/{name}", self._action(action), methods=["POST"])
                 for name, action in {
                     "say": self._say,
+                    "change": self._change,
+                    "retract": self._retract,
                     "about": self._about,
                     "pause": self._pause,
                     "rate": self._rate,
@@ -187,6 +198,20 @@ class VisitorApp:
             return RedirectResponse("./", 303)
         return self._pages.about(TEXTS[session.language], session.description)
 
+    async def _change_page(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return RedirectResponse("./", 303)
+        session.touch()
+        async with self._look(request, session):
+            texts, said = TEXTS[session.language], _id_in(request.query_params.get("line", ""))
+            text = session.view.text_of(said)
+            if text is None or session.view.stage is not VisitStage.TALKING:
+                return self._answer(request, 409, texts("change.gone"))
+            if wants_json(request):
+                return HTMLResponse(parts.change_form(texts, session.view, said=said, text=text))
+            return self._pages.change(texts, session.view, said=said, text=text)
+
     async def _transcript(self, request: Request) -> Response:
         session = self._session(request)
         if session is None:
@@ -276,10 +301,29 @@ class VisitorApp:
         try:
             outcome = await sent.session.say(text, key=sent.fields.get("key", ""))
         except TextTooLong as error:
-            return self._answer(
-                sent.request, 413, sent.texts("talk.too_long", size=error.size, most=error.limit)
-            )
+            return self._too_long(sent, error)
         return self._unless_taken(sent, outcome, away=sent.texts("talk.away"))
+
+    async def _change(self, sent: SentForm) -> Response | None:
+        text = text_of(sent.fields, "text")
+        if not text:
+            return self._answer(sent.request, 422, sent.texts("talk.empty"))
+        return await self._changed(sent, text)
+
+    async def _retract(self, sent: SentForm) -> Response | None:
+        return await self._changed(sent, None)
+
+    async def _changed(self, sent: SentForm, text: str | None) -> Response | None:
+        """Change a line, or take it back (None)."""
+        try:
+            outcome = await sent.session.change(_id_in(sent.fields.get("line", "")), text)
+        except TextTooLong as error:
+            return self._too_long(sent, error)
+        return self._unless_taken(sent, outcome, away=sent.texts("talk.away"))
+
+    def _too_long(self, sent: SentForm, error: TextTooLong) -> Response:
+        why = sent.texts("talk.too_long", size=error.size, most=error.limit)
+        return self._answer(sent.request, 413, why)
 
     def _unless_taken(self, sent: SentForm, outcome: Outcome, *, away: str) -> Response | None:
         """Answer why a text was not taken; None if it was. `away`: what to say while the registry
@@ -291,6 +335,8 @@ class VisitorApp:
                 return self._answer(sent.request, 503, away)
             case Outcome.MUCH:
                 return self._answer(sent.request, 429, sent.texts("talk.much"))
+            case Outcome.GONE:
+                return self._answer(sent.request, 409, sent.texts("change.gone"))
             case Outcome.OVER:
                 return self._answer(sent.request, 410, sent.texts("refusal.gone"))
 
@@ -406,6 +452,11 @@ def _number_in(request: Request, name: str) -> int:
     """Return a number of the query; 0 if it is none."""
     text = request.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else 0
+
+
+def _id_in(text: str) -> int:
+    """Return the id of a line; 0 for none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS else 0
 
 
 async def _home_again(_: Request) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.faces.web.limits import LINES_PER_PAGE
-from chatapp.peer.faces.web.page import local, macro, page
+from chatapp.peer.faces.web.page import LineWords, local, macro, page
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts
 from chatapp.peer.view.talk import Mark, TalkLine
 from chatapp.peer.view.visit import VisitStage, VisitView
@@ -174,6 +174,14 @@ class Pages:
             description_max=most,
         )
 
+    def change(self, texts: WebTexts, view: VisitView, *, said: int, text: str) -> HTMLResponse:
+        """Return the page on which a browser without JavaScript changes a line of its own."""
+        title = f"{texts('change.heading')} \u00b7 {self.title(texts)}"
+        words = words_of(texts, view)
+        return self._page(
+            "change", texts, title=title, kind="waiting", said=said, text=text, words=words
+        )
+
     def told(self, texts: WebTexts, text: str, *, status: int) -> HTMLResponse:
         """Return a page that says why something was not done."""
         return self._page("told", texts, status=status, text=text)
@@ -185,6 +193,10 @@ class Pages:
             at = local(line.at, "%Y-%m-%d %H:%M:%S")
             who = sanitize(line.who) or texts("talk.you")
             said = "\n    ".join(map(sanitize, line.text.split("\n")))
+            if line.is_retracted:
+                said = texts("change.taken_back")
+            elif line.is_edited:
+                said = f"{said} {texts('change.edited')}"
             yield texts("transcript.line", at=at, who=who, text=said) + "\n"
 
     def _page(
@@ -247,16 +259,19 @@ def log(texts: WebTexts, view: VisitView, *, before: int | None = None) -> Marku
     """Return the end of the conversation, as much of it as a page holds, with a link to what is
     earlier. `before`: the number of the line before which it ends; None for the last one."""
     newest_first = (line for line in reversed(view.lines) if before is None or line.number < before)
-    return macro(_PARTS, "log", texts, *_latest(texts, newest_first))
+    return macro(_PARTS, "log", texts, *_latest(texts, view, newest_first))
 
 
-def _latest(texts: WebTexts, newest_first: Iterable[TalkLine]) -> tuple[list[Markup], int]:
+def _latest(
+    texts: WebTexts, view: VisitView, newest_first: Iterable[TalkLine]
+) -> tuple[list[Markup], int]:
     """Return lines, oldest first, as many as a page holds; and the number of the first of them if
     there are more, else 0."""
     shown: list[Markup] = []
+    words = words_of(texts, view)
     size = first = 0
     for line in newest_first:
-        made = shown_line(texts, line)
+        made = shown_line(texts, words, line)
         size += len(made.encode())
         if size > LINES_PER_PAGE:
             return shown[::-1], first
@@ -268,10 +283,10 @@ def _latest(texts: WebTexts, newest_first: Iterable[TalkLine]) -> tuple[list[Mar
 def changes(texts: WebTexts, view: VisitView, *, since: int) -> list[list[str]] | None:
     """Return the lines that have changed since a version, with their ids; None if a page does not
     hold them."""
-    changed, size = [], 0
+    changed, size, words = [], 0, words_of(texts, view)
     for line in view.lines:
         if line.changed > since:
-            made = shown_line(texts, line)
+            made = shown_line(texts, words, line)
             size += len(made.encode())
             if size > LINES_PER_PAGE:
                 return None
@@ -285,12 +300,19 @@ def _frame(turn: int) -> str:
     return f"log?turn={turn}#end"
 
 
-def shown_line(texts: WebTexts, line: TalkLine) -> Markup:
+def words_of(texts: WebTexts, view: VisitView) -> LineWords:
+    """Return what stands at the lines of a conversation."""
+    names = "edited", "taken_back", "change", "heading", "save", "retract", "cancel"
+    words = LineWords(*(texts(f"change.{name}") for name in names))
+    return words if view.stage is VisitStage.TALKING else words._replace(change="")
+
+
+def shown_line(texts: WebTexts, words: LineWords, line: TalkLine) -> Markup:
     """Return one line of the conversation."""
     mark = None
     if line.mark is not None:
         mark = line.mark.value, _MARKS[line.mark], texts(f"mark.{line.mark.value}")
-    return macro("talk.html", "line", line, line.who or texts("talk.you"), mark)
+    return macro("talk.html", "line", line, line.who or texts("talk.you"), mark, words)
 
 
 def _over(texts: WebTexts, view: VisitView) -> Markup:
@@ -318,3 +340,8 @@ def _rating(texts: WebTexts, view: VisitView) -> str:
         False: "over.rating_not_kept",
     }
     return macro(_PARTS, "rated", texts(keys[view.is_rating_kept]))
+
+
+def change_form(texts: WebTexts, view: VisitView, *, said: int, text: str) -> Markup:
+    """Return what changes a line of the visitor's own, inside the page."""
+    return macro("talk.html", "change", text, said, 0, words_of(texts, view))

@@ -73,6 +73,8 @@ class Outcome(enum.Enum):
     """Too much is kept already of the visits of this network, or of all."""
     OVER = enum.auto()
     """The visit is over."""
+    GONE = enum.auto()
+    """The line that it is about cannot be changed any more."""
 
 
 class Office(NamedTuple):
@@ -235,6 +237,27 @@ class WebSession:
             self._said_keys[key] = None
         if len(self._said_keys) > KEYS_PER_SESSION:
             del self._said_keys[next(iter(self._said_keys))]
+        self.windows.wake()
+        await self.settled()
+        return Outcome.TAKEN
+
+    async def change(self, said: int, text: str | None) -> Outcome:
+        """Change a line that the visitor has said under this id, or take it back (None), and wait
+        for a moment until the registry has that. Raises TextTooLong."""
+        await self.arrived()
+        if self._is_over:
+            return Outcome.OVER
+        if self.view.text_of(said) is None:
+            return Outcome.GONE
+        if not self.visitor.is_admitted or self.view.unsent > UNSENT_PER_SESSION:
+            return Outcome.AWAY
+        if not self._kept.has_room(self.network, len((text or "").encode()) + LINE_COST):
+            return Outcome.MUCH
+        change = self.visitor.change(said, text)
+        if change is None:
+            return Outcome.GONE
+        self.view.changing(change, said, text)
+        self._note_kept()
         self.windows.wake()
         await self.settled()
         return Outcome.TAKEN

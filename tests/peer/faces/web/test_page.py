@@ -9,6 +9,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 import chatapp.peer.faces.web.operators.pages  # noqa: F401  (its filters)
+from chatapp.peer.faces.web.operators.pages import WORDS
 from chatapp.peer.faces.web.page import (
     ENVIRONMENT,
     compile_templates,
@@ -119,5 +120,5 @@ def test_every_template_compiles() -> None:
 
 def test_the_layout_of_a_template_is_no_part_of_the_page() -> None:
     line = TalkLine(id="line1", who="bob", text="hi", at=0.0)
-    html = macro("talk.html", "line", line, "bob", None)
+    html = macro("talk.html", "line", line, "bob", None, WORDS)
     assert html.startswith('<div id="line1" class="line theirs"><p class="who"><bdi>bob</bdi></p>')
