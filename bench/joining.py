@@ -109,7 +109,7 @@ def _returned(crowd: Crowd, registry: RegistryProcess, count: int) -> _Return:
     crowd.part(leaving)
     crowd.quiet()
     members = [member.again() for member in leaving]
-    members[0].rows = {}
+    members[0].rows = dict(crowd.members[0].rows or {})
     with Crowd(registry.servers, members) as returning:
         seconds = returning.join(tables=True)
         crowd.quiet()

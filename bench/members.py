@@ -25,12 +25,21 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.errors import SealError
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.limits import CUT_SIZE, LINK_FRAME_MAX
 from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.registration import PROTOCOL_VERSION, Cookie, Hello, Ping
 from chatapp.wire.messages.rooms import GroupGranted
-from chatapp.wire.messages.table import Card, FetchTable, Row, TableBatch, TablePage
+from chatapp.wire.messages.table import (
+    Card,
+    FetchTable,
+    RosterPage,
+    Row,
+    TableBatch,
+    TablePage,
+    listed_card,
+)
+from chatapp.wire.roster import entries_of
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import SessionTable
@@ -190,7 +199,7 @@ class Member:
             if self.wants_table:
                 self.fetch()
         match notice:
-            case TablePage():
+            case TablePage() | RosterPage():
                 self._take_page(notice, size)
             case GroupGranted():
                 self.granted = notice
@@ -201,12 +210,15 @@ class Member:
 
     # --- the table
 
-    def _take_page(self, page: TablePage, size: int) -> None:
+    def _take_page(self, page: TablePage | RosterPage, size: int) -> None:
         self.is_fetching = False
         self.table_bytes += size
         if page.since <= self.version <= page.version:
             self.version = page.version
-            self._look_into(page.rows)
+            if isinstance(page, RosterPage):
+                self._look_into_roster(page)
+            else:
+                self._look_into(page.rows)
         announced, self.announced = self.announced, 0
         if page.more or announced > self.version:
             self.fetch()
@@ -222,6 +234,18 @@ class Member:
             return
         self.version = batch.version
         self._look_into(batch.rows)
+
+    def _look_into_roster(self, page: RosterPage) -> None:
+        if self.rows is None:
+            return
+        whole, known = entries_of(page)
+        by_cut = {identity[:CUT_SIZE]: identity for identity in self.rows}
+        for entry in [*whole, *known]:
+            identity = by_cut.get(entry.key, entry.key)
+            card = listed_card(entry.name, identity)
+            self.rows[identity] = Row(
+                card, "", 0, entry.presence, entry.since, entry.sender_index, page.version
+            )
 
     def _look_into(self, rows: object) -> None:
         if self.rows is not None:

@@ -47,6 +47,18 @@ TABLE_PAGE_MAX: Final = 48 * 1024
 """Bytes of rows in one page of the table. The peer asks for the next page, so its own reading sets
 the pace."""
 
+ROWS_TOLD_WHOLE: Final = 64
+"""Rows that a page gives whole; more are given as a roster. So a few people know each other's
+addresses whatever becomes of the registry, and a thousand do not cost each newcomer a card each."""
+
+CARDS_MAX: Final = 64
+"""Rows that may be asked for at once: an answer must not be larger than a page."""
+
+CUT_SIZE: Final = 4
+"""Bytes of a cut key in a roster. Two people whose keys begin alike make the peer ask anew for a
+page, so it must be rare by chance; nothing depends on it when it is on purpose."""
+
+
 GROUP_PAGE_MAX: Final = 48 * 1024
 """Bytes of stored lines in one page of a group's log."""
 

@@ -282,6 +282,9 @@ class ListRooms(Request[tuple[events.Room, ...]], frozen=True, kw_only=True):
 class ListPeople(Request[tuple[events.Person, ...]], frozen=True, kw_only=True):
     """Return everybody in the table, by name."""
 
+    needs_addresses: bool = False
+    """Whether to ask the registry first, for a moment, for addresses that only it knows."""
+
 
 class ReadState(Request[State], frozen=True, kw_only=True):
     """Return the state. Who gets events is told of each change."""

@@ -28,6 +28,7 @@ class Contact:
         "conversation",
         "identity",
         "is_blocked",
+        "is_current",
         "is_expected",
         "is_heard",
         "relay_until",
@@ -38,6 +39,9 @@ class Contact:
     def __init__(self, identity: bytes, row: Row) -> None:
         self.identity: Final = identity
         self.row = row
+        self.is_current = row.card.is_signed
+        """Whether card and address are the newest that the registry has; else only the rest of the
+        row is (clause 3.3)."""
         self.address = Address(row.host, row.port)
         """The last known address. Rows of people whom a restarted registry has not seen yet do not
         change it."""
@@ -60,6 +64,12 @@ class Contact:
         return self.row.card.name
 
     @property
+    def is_bare(self) -> bool:
+        """Whether nothing but key, name and presence was ever known: nothing may be sealed to them
+        yet."""
+        return not self.is_current and self.row.card.counter == 0
+
+    @property
     def is_online(self) -> bool:
         """Whether the registry calls them online."""
         return self.row.presence in ONLINE
@@ -78,7 +88,8 @@ class Contact:
     @property
     def may_answer(self) -> bool:
         """Whether to try the direct way first."""
-        return self.is_expected or self.is_online  # mostly the first says it
+        # mostly the first says it
+        return (self.is_expected or self.is_online) and self.address.port != 0
 
     def try_elsewhere(self) -> None:
         """Change to the address in the table, or back to the one from which they were heard: they
@@ -101,9 +112,9 @@ class Contact:
         A restarted registry knows nobody's address until they register again; until then the old
         address holds."""
         is_restarted = (
-            row.card.counter > self.row.card.counter and row.card.name == self.row.card.name
+            row.card.counter > self.row.card.counter > 0 and row.card.name == self.row.card.name
         )
-        self.row = row
+        self.row, self.is_current = row, row.card.is_signed
         if row.is_placed and (row.port != self.address.port or row.host != self.address.host):
             self.address = Address(row.host, row.port)
         if row.is_placed or self.is_banned or self.is_released:
@@ -219,7 +230,8 @@ class Contacts:
 
     def take_row(self, row: Row, *, is_checked: bool = False) -> Change:
         """Take a row of the table. Its card must have its owner's signature, unless `is_checked`:
-        then the row is from our own disk, where an earlier run has checked it."""
+        then the row is from our own disk, where an earlier run has checked it, or from a roster,
+        and its card is not used."""
         card = row.card
         contact = self._by_identity.get(card.identity)
         if contact is None and row.presence is Presence.RELEASED:
@@ -338,14 +350,15 @@ class Contacts:
         return Change.MOVED
 
     def _update(self, contact: Contact, row: Row) -> Change:
-        before = contact.row
+        before, was_current = contact.row, contact.is_current
         if before.card.name != row.card.name:
             self._rename(contact, name_key(before.card.name), name_key(row.card.name))
         if contact.take_row(row):
             change = Change.RESTARTED
         else:
             moved = (before.host, before.port, before.online) != (row.host, row.port, row.online)
-            change = Change.MOVED if moved else Change.TAKEN
+            is_other = moved or was_current is not contact.is_current
+            change = Change.MOVED if is_other else Change.TAKEN
         if before.sender_index != row.sender_index:
             if self._by_sender_index.get(before.sender_index) is contact:
                 del self._by_sender_index[before.sender_index]

@@ -461,6 +461,14 @@ class People(Protocol):
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """Return what is known of a name that is not in the table; ASKING: ask again later."""
 
+    def awaits_card(self, contact: Contact) -> bool:
+        """Ask for the card of somebody if it may not be the newest. Return whether the answer is to
+        come."""
+
+    def meet(self, contacts: Iterable[Contact]) -> None:
+        """Ask for the cards of some of these people, who are to be reached without the registry as
+        well."""
+
     @property
     def searches(self) -> Mapping[str, object]:
         """The names that are being looked up."""

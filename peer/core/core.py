@@ -39,7 +39,7 @@ from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import CHANNEL
-from chatapp.wire.messages.table import TablePage
+from chatapp.wire.messages.table import CardsShown, RosterPage, TablePage
 
 
 class PeerCore(NodeCore):
@@ -73,6 +73,8 @@ class PeerCore(NodeCore):
         self.desk: Final = Operator(ctx)
         self._routes: Final[Routes] = {
             TablePage: self._page_came,
+            RosterPage: self._page_came,
+            CardsShown: self._cards_came,
             **self.roster.routes,
             **self.registry.routes,
             **self.direct.routes,
@@ -360,7 +362,12 @@ class PeerCore(NodeCore):
         if route is not None:
             route(notice, now=now)
 
-    def _page_came(self, page: TablePage, *, now: float) -> None:
+    def _cards_came(self, notice: CardsShown, *, now: float) -> None:
+        changes, answered = self.roster.cards_came(notice, now=now)
+        self.rows_changed(changes, now=now)
+        self.direct.cards_known(answered, now=now)
+
+    def _page_came(self, page: TablePage | RosterPage, *, now: float) -> None:
         changes = self.roster.page_came(page, now=now)
         self._look(now)
         self.rows_changed(changes, now=now)

@@ -1,5 +1,7 @@
 """What an open peer of this program does for each request: one table."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -243,6 +245,19 @@ async def _list_rooms(node: "PeerNode", _: requests.ListRooms) -> tuple[events.R
 
 
 # --- people, and we among them
+
+
+ADDRESSES_WITHIN: Final = 2.5
+"""Seconds for which a table waits for addresses: as long as a message tries to arrive."""
+
+
+async def _list_people(node: "PeerNode", request: requests.ListPeople) -> tuple[events.Person, ...]:
+    if request.needs_addresses and node.core.roster.wants_cards():
+        node.driver.schedule()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ADDRESSES_WITHIN):
+                await node.until(lambda core: not core.roster.awaits_cards)
+    return node.people()
 
 
 def _rename(node: "PeerNode", request: requests.Rename) -> None:
@@ -651,7 +666,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ShowTopic: _show_topic,
     requests.ShowRooms: _show_rooms,
     requests.ListRooms: _list_rooms,
-    requests.ListPeople: lambda node, _: node.people(),
+    requests.ListPeople: _list_people,
     requests.ReadState: lambda node, _: node.state,
     requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
         asked.status, asked.away

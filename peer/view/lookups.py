@@ -9,7 +9,14 @@ from chatapp.peer.api.conversations import Conversation, ConversationKind, perso
 from chatapp.peer.api.events import Said
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeliveryTrace
-from chatapp.peer.api.requests import PAGE, Examine, ExplainDelivery, ListRooms, SearchPast
+from chatapp.peer.api.requests import (
+    PAGE,
+    Examine,
+    ExplainDelivery,
+    ListPeople,
+    ListRooms,
+    SearchPast,
+)
 from chatapp.peer.view.finding import fit
 from chatapp.peer.view.view import HistoryUnreadable, Steps
 from chatapp.peer.words import overlays as texts
@@ -138,6 +145,18 @@ class Place(NamedTuple):
         """What it has in common with another spelling of it."""
         what = self.conversation
         return what.kind, what.name.casefold(), what.is_claimed
+
+
+class PeopleTable:
+    """Everybody's name, address and presence."""
+
+    def __init__(self, people: Sequence[events.Person]) -> None:
+        """`people`: `Peer.people()`."""
+        self.people = people
+
+    def look(self) -> Steps:
+        """Ask for the addresses that only the registry knows."""
+        self.people = yield ListPeople(needs_addresses=True)
 
 
 class Places:

@@ -678,7 +678,8 @@ class View:
                     talked = yield from self._talked_with()
                 self._tell(events.PeopleListed(people=people, is_whole=is_whole, talked=talked))
             case meanings.ShowTable():
-                self._answer(table_lines((yield requests.ListPeople())))
+                people = yield requests.ListPeople(needs_addresses=True)
+                self._answer(table_lines(people))
 
     def _talked_with(self) -> Generator[Step, Any, tuple[str, ...]]:
         """Return the names of the people with whom the user has talked."""

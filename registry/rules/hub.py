@@ -81,7 +81,7 @@ from chatapp.wire.messages.rooms import (
     ListRooms,
     SetTopic,
 )
-from chatapp.wire.messages.table import FetchTable, SetStatus, run_of
+from chatapp.wire.messages.table import FetchCards, FetchTable, SetStatus, run_of
 
 _PROBE: Final = Probe()
 
@@ -368,7 +368,10 @@ class Hub:
         version, position = (
             first_number(epoch=epoch, chance=context.rng.randbytes(4)) for _ in range(2)
         )
-        self.directory = Directory(version=version, names_max=context.policy.names_max)
+        policy = context.policy
+        self.directory = Directory(
+            version=version, names_max=policy.names_max, rows_whole=policy.rows_whole
+        )
         self._first_version = version
         self.disk = context.disk
         self.indices = SenderIndices(reserved=loaded.sender_indices)
@@ -458,6 +461,7 @@ class Hub:
         serve(RelayDatagram, self._relay.relay)
         serve(ReportSilence, self._report_silence)
         serve(FetchTable, self._fetch_table)
+        serve(FetchCards, self._fetch_cards)
         serve(FetchGroup, self._fetch_group)
         serve(Attach, self._attach)
         serve(Ping, self._ping)
@@ -516,7 +520,11 @@ class Hub:
             self.directory.announce_awaited(now=now)
         elif self.directory.table.is_missed(request.since):
             self.directory.tell_all()
-        return [Reply(to=caller, message=self.directory.table.page(request.since))]
+        page = self.directory.table.page(request.since, is_whole=request.is_whole)
+        return [Reply(to=caller, message=page)]
+
+    def _fetch_cards(self, request: FetchCards, caller: Caller, *, now: float) -> list[Effect]:
+        return [Reply(to=caller, message=self.directory.cards(request.identities))]
 
     def _fetch_group(self, request: FetchGroup, caller: Caller, *, now: float) -> list[Effect]:
         name = request.group

@@ -22,6 +22,7 @@ from chatapp.wire.limits import (
     REQUESTS_QUEUED_MAX,
     ROOMS_EACH_MAX,
     ROOMS_MAX,
+    ROWS_TOLD_WHOLE,
 )
 from chatapp.wire.messages.table import RUN_BITS
 
@@ -217,6 +218,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Datagrams in one broadcast. More changes are fetched over the links, where each row travels
     once and is acknowledged."""
 
+    rows_whole: int = ROWS_TOLD_WHOLE
+    """Rows that a page of the table gives whole; of more it is a roster."""
     names_max: int = NAMES_MAX
     """Names that may be bound, about 1 KiB each. Past it, newcomers are refused."""
     rooms_max: int = ROOMS_MAX

@@ -5,6 +5,7 @@ random key, so the letter is made by hand (by_hand.py), and the code must open i
 """
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
@@ -81,7 +82,16 @@ from chatapp.wire.messages.registration import (
     Welcome,
 )
 from chatapp.wire.messages.rooms import GroupBody
-from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, SetStatus, TableBatch
+from chatapp.wire.messages.table import (
+    Card,
+    FetchCards,
+    FetchTable,
+    Presence,
+    Row,
+    SetStatus,
+    TableBatch,
+)
+from chatapp.wire.roster import roster_page
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
@@ -162,6 +172,17 @@ def _table() -> Iterator[tuple[str, Value]]:
     yield "key", GROUP_KEY
     yield "epoch", 3
     yield "datagram", GroupKey("channel", epoch=3, key=GROUP_KEY).seal(0, payload)
+
+
+def _roster() -> Iterator[tuple[str, Value]]:
+    """The columns as they are before they are deflated: that is not the same everywhere."""
+    alice = Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
+    bob = Row(BOB.card, "", 0, Presence.AWAY, AT // 1_000 - 60, 0, VERSION, "exam on Friday", None)
+    page = roster_page(AT, VERSION, more=False, whole=[alice], known=[bob])
+    inflated = zlib.decompress(page.columns)
+    columns = zlib.compress(inflated, 0)  # stored as it is
+    yield "page", encode(msgspec.structs.replace(page, columns=columns))
+    yield "fetch", encode(FetchCards([BOB.card.identity]))
 
 
 def _admission() -> Iterator[tuple[str, Value]]:
@@ -387,6 +408,7 @@ BLOCKS: Final = {
     "keys": _keys,
     "cards": _cards,
     "table": _table,
+    "roster": _roster,
     "admission": _admission,
     "invitation": _invitation,
     "voucher": _voucher,

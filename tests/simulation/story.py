@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from chatapp.wire.limits import ROWS_TOLD_WHOLE
 from tests.simulation import closing, deeds, deskdeeds, hazards
 from tests.simulation.hazards import HAZARD_WEIGHTS, HAZARDS, weather_of
 from tests.support.cluster.cluster import SimulatedCluster
@@ -180,8 +181,8 @@ def live_through(
     registry is stopped now and then. `disk_fails`: in half of them its syncs fail now and then.
     `fails_over`: in half of them the registry's node dies now and then, and another one takes over.
     `replays`: in half of them a stranger sends everything again. `changes`: in most of them people
-    answer and change what was said. Each has a source of chance of its
-    own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
+    answer and change what was said, and in half of all even two rows are told as a roster. Each has
+    a source of chance of its own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
     cluster."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
@@ -199,6 +200,8 @@ def live_through(
     rewording = random.Random(f"rewording {seed}")
     meddling = random.Random(f"cluster {seed}")
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
+    if changes:
+        world.registry.rows_whole = changing.choice((1, ROWS_TOLD_WHOLE))
     deskdeeds.appoint(world)
     world.start()
     if replays and replaying.random() < REPLAYED_SHARE:

@@ -12,13 +12,14 @@ from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.limits import WallClock
+from chatapp.registry.rules.limits import RegistryPolicy, WallClock
 from chatapp.registry.store.entries import MailStored
 from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.errors import StoreError, StoreFull
 from chatapp.wire.identity import Identity
+from chatapp.wire.limits import ROWS_TOLD_WHOLE
 from tests.support.machine import Machine
 from tests.support.memory_store import MemoryStore
 from tests.support.network import Network
@@ -54,6 +55,8 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self.refused_at = float("-inf")
         """When the disk last refused a write."""
         self._tables = random.Random(1)
+        self.rows_whole = ROWS_TOLD_WHOLE
+        """Of more rows than that a page is a roster. A world with few people may have them, too."""
         self._table: KeptTable | None = None
         """What the next run knows of the table; it may have been told of more."""
 
@@ -71,6 +74,7 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             rng=self.random,
             clock=WallClock(now=now, wall=self.wall),
             store=self.store,
+            policy=RegistryPolicy(rows_whole=self.rows_whole),
         )
         loaded = msgspec.structs.replace(self.store.load(), table=self._table)
         self._table = None

@@ -52,7 +52,14 @@ from chatapp.wire.messages.rooms import (
     TopicChanged,
     TopicRefused,
 )
-from chatapp.wire.messages.table import FetchTable, SetStatus, TablePage
+from chatapp.wire.messages.table import (
+    CardsShown,
+    FetchCards,
+    FetchTable,
+    RosterPage,
+    SetStatus,
+    TablePage,
+)
 
 
 class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
@@ -85,6 +92,7 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True, tag=84):
 PeerRequest = (
     Attach
     | FetchTable
+    | FetchCards
     | SetStatus
     | DepositMail
     | TakeMail
@@ -107,6 +115,8 @@ PeerRequest = (
 
 NodeNotice = (
     TablePage
+    | RosterPage
+    | CardsShown
     | MailSaved
     | MailRefused
     | MailBatch

@@ -8,7 +8,17 @@ from typing import Annotated, Final
 
 import msgspec
 
-from chatapp.wire.limits import STATUS_MAX, Count, Host, Key, Name, Port, Signature
+from chatapp.wire.limits import (
+    CARDS_MAX,
+    STATUS_MAX,
+    TABLE_PAGE_MAX,
+    Count,
+    Host,
+    Key,
+    Name,
+    Port,
+    Signature,
+)
 
 RUN_BITS: Final = 28
 """How many bits of a table version count the changes; those above name the run of the registry
@@ -33,6 +43,26 @@ class Card(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     mail: Key
     counter: Count
     signature: Signature
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it has a signature: a card made from a roster has none, since its owner has not
+        been asked for it."""
+        return self.signature != _UNSIGNED
+
+
+_UNSIGNED: Final = bytes(64)
+_NO_KEY: Final = bytes(32)
+
+
+def listed_card(name: str, identity: bytes) -> Card:
+    """Return what a roster tells of a card."""
+    return Card(name, identity, _NO_KEY, 0, _UNSIGNED)
+
+
+def outdated(card: Card, *, name: str) -> Card:
+    """Return a card that may not be its owner's newest one."""
+    return msgspec.structs.replace(card, name=name, signature=_UNSIGNED)
 
 
 class Presence(enum.IntEnum):
@@ -111,6 +141,9 @@ class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """Peer to registry: the rows that changed after version `since`."""
 
     since: Count
+    is_whole: bool = False
+    """Whether a roster is to give everybody's name and whole key: the peer does not know all that
+    it should by that version."""
 
 
 class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
@@ -121,3 +154,33 @@ class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
     version: Count
     more: bool
     rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=4_096)]
+
+
+class RosterPage(msgspec.Struct, frozen=True, array_like=True, tag=23):
+    """Registry to peer: as a `TablePage`, of many rows: in columns, without cards and addresses
+    (`wire.roster`)."""
+
+    since: Count
+    version: Count
+    more: bool
+    keys: Annotated[bytes, msgspec.Meta(max_length=TABLE_PAGE_MAX)]
+    """The identity keys of people whom the peer may not know."""
+    cuts: Annotated[bytes, msgspec.Meta(max_length=TABLE_PAGE_MAX)]
+    """The first bytes of the keys of those whom it knows. Nobody is known by them alone."""
+    check: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    """A hash of the whole keys and names of the latter."""
+    columns: Annotated[bytes, msgspec.Meta(max_length=TABLE_PAGE_MAX)]
+
+
+class FetchCards(msgspec.Struct, frozen=True, array_like=True, tag=24):
+    """Peer to registry: the whole rows of these people."""
+
+    identities: Annotated[list[Key], msgspec.Meta(max_length=CARDS_MAX)]
+
+
+class CardsShown(msgspec.Struct, frozen=True, array_like=True, tag=25):
+    """Registry to peer: the rows that were asked for, as they are at this version of the table; of
+    somebody without a name there is none."""
+
+    version: Count
+    rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=CARDS_MAX)]

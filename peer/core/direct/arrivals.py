@@ -336,6 +336,10 @@ class Arrivals:
         self, came: OpenedDatagrams, payloads: Sequence[bytes], *, through_server: bool, now: float
     ) -> None:
         contact, problems = came.contact, came.problems
+        if not contact.is_current:
+            self._people.awaits_card(
+                contact
+            )  # an answer may have to find them without the registry
         datagrams, errors = decode_payloads(payloads)
         problems += errors
         if not datagrams:

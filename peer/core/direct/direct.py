@@ -277,7 +277,7 @@ class DirectMessages:
         )
         self._transport: Final = PeerTransport(ctx, people.contacts)
         self._paths: Final = DeliveryPaths(ctx, self._mail_queue)
-        self._ladder: Final = Ladder(ctx, self._paths)
+        self._ladder: Final = Ladder(ctx, people, self._paths)
         self._arrivals: Final = Arrivals(
             ctx,
             hub,
@@ -515,6 +515,11 @@ class DirectMessages:
             conversation.delivery.restart_tries(now=now)
             self._transport.active[contact.identity] = contact
         if change is not Change.TAKEN:
+            self._ladder.climb(contact, now=now)
+
+    def cards_known(self, contacts: Iterable[Contact], *, now: float) -> None:
+        """Send on what has waited for the cards of these people, as far as they are known now."""
+        for contact in contacts:
             self._ladder.climb(contact, now=now)
 
     def replace(self, old: Contact, new: Contact, *, now: float) -> None:

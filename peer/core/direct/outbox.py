@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from chatapp.peer.api.conversations import person
-from chatapp.peer.api.events import MessageState, Unacknowledged
+from chatapp.peer.api.events import MessageReason, MessageState, Unacknowledged
 from chatapp.peer.api.trace import TraceEvent
 from chatapp.peer.core.contacts import RELAY_STICKS_FOR, Contact
-from chatapp.peer.core.context import Context, RegistryReach
+from chatapp.peer.core.context import Context, People, RegistryReach
 from chatapp.peer.core.conversation import Conversation, DeliveryPath, Message, bodies_of
 from chatapp.peer.core.direct.mail import LOOK_SPAN, MailQueue, is_overdue
 from chatapp.peer.core.records import (
@@ -129,6 +129,11 @@ class DeliveryPaths:
         for message in list(conversation.outgoing.idle.values()):
             self._settlement.kept(contact, message, now=now)
 
+    def refuse_tried(self, contact: Contact, conversation: Conversation, *, now: float) -> None:
+        """Refuse the waiting messages: there is no card to which they could be sealed."""
+        for message in list(conversation.outgoing.idle.values()):
+            self._settlement.refused(contact, message, MessageReason.BAD_CARD, now=now)
+
     def stop(self, conversation: Conversation) -> None:
         """Stop sending: we go offline."""
         for message in conversation.outgoing:
@@ -177,9 +182,10 @@ class LostMessages(NamedTuple):
 class Ladder:
     """Moves all our unsettled messages from rung to rung."""
 
-    def __init__(self, ctx: Context, paths: DeliveryPaths) -> None:
+    def __init__(self, ctx: Context, people: People, paths: DeliveryPaths) -> None:
         self._ctx: Final = ctx
         self._out = ctx.out
+        self._people: Final = people
         self._paths = paths
         self._mail_queue: Final = paths.mail_queue
         self.settlement: Final = paths.mail_queue.settlement
@@ -329,6 +335,8 @@ class Ladder:
             return
         if contact.is_blocked:
             self._paths.keep_tried(contact, conversation, now=now)
+        elif not contact.is_current and self._waits_for_card(contact, conversation, now):
+            return
         elif (
             reach is RegistryReach.UP and not contact.is_online and not contact.may_answer
         ):  # mostly the recipient is online, and `may_answer` is not called
@@ -338,6 +346,19 @@ class Ladder:
             if self._mail_queue.pauses:  # the recipient is here and empties the mailbox
                 self._mail_queue.pauses.pop(contact.identity, None)
             self._paths.go_straight(contact, conversation, now=now)
+
+    def _waits_for_card(self, contact: Contact, conversation: Conversation, now: float) -> bool:
+        """Return whether nothing can be sent to somebody before their newest card is here. Without
+        the registry, the one that we have has to do."""
+        reach = self._ctx.status.reach
+        if reach is RegistryReach.UP:
+            if self._people.awaits_card(contact):
+                return True
+            if contact.is_bare:
+                self._paths.refuse_tried(contact, conversation, now=now)
+        elif contact.is_bare and reach is RegistryReach.LOST:
+            self._paths.keep_tried(contact, conversation, now=now)
+        return contact.is_bare
 
     # --- what the registry or a recipient may have lost
 

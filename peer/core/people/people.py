@@ -8,7 +8,7 @@ shows yet another one meanwhile.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -25,10 +25,17 @@ from chatapp.peer.core.records import (
     RowsSaved,
 )
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import STATUS_MAX
+from chatapp.wire.limits import CARDS_MAX, STATUS_MAX
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import GroupPage
-from chatapp.wire.messages.table import Row, SetStatus, TableBatch, TablePage
+from chatapp.wire.messages.table import (
+    CardsShown,
+    RosterPage,
+    Row,
+    SetStatus,
+    TableBatch,
+    TablePage,
+)
 from chatapp.wire.names import name_key
 from chatapp.wire.text import sanitize
 
@@ -97,7 +104,7 @@ class TrustDecisions:
         messages to the old key, except saved mail, go to the new one."""
         row, is_changed = self._in_question(name)
         contact = self._contacts.by_name(name)
-        if row is None or contact is None:
+        if row is None or contact is None or (is_changed and not row.card.is_signed):
             return events.NobodyKnown(name=name)
         typed = None if digits is None else re.sub(r"[\s-]", "", digits)
         doubt = doubt_about(
@@ -280,8 +287,10 @@ class Roster:
         match change:
             case RegistryChange.GRANTED:
                 self.table.fetch_anew(now=now)
+                self.table.cards.link_came()
             case RegistryChange.GRANTED_ANEW:
                 self.table.fetch_whole(now=now)
+                self.table.cards.link_came()
             case RegistryChange.LINK_LOST:
                 self.table.link_lost()
                 self._waiting.clear()
@@ -289,9 +298,48 @@ class Roster:
             case RegistryChange.RESTORED:
                 self.table.begin_anew()
 
-    def page_came(self, page: TablePage, *, now: float) -> list[tuple[Contact, Change]]:
+    def page_came(
+        self, page: TablePage | RosterPage, *, now: float
+    ) -> list[tuple[Contact, Change]]:
         """Take a page of rows. Return whose rows have changed. Raises DecodeError."""
         return self.table.take_page(page, now=now, wall=self._ctx.wall(now))
+
+    def cards_came(
+        self, notice: CardsShown, *, now: float
+    ) -> tuple[list[tuple[Contact, Change]], list[Contact]]:
+        """Take whole rows. Return whose rows have changed, and for whom nobody has to wait any
+        more. Raises DecodeError."""
+        answered = self.table.cards.answered()
+        changes = self.table.take_cards(notice, wall=self._ctx.wall(now))
+        return changes, [
+            contact
+            for identity in answered
+            if (contact := self.contacts.by_identity(identity)) is not None
+        ]
+
+    def meet(self, contacts: Iterable[Contact]) -> None:
+        """Ask for the cards of some of these people, who are to be reached without the registry as
+        well."""
+        wanted = [one.identity for one in contacts if not one.is_current]
+        self.table.cards.ask(wanted[:CARDS_MAX])
+
+    def wants_cards(self) -> bool:
+        """Ask for all cards that may not be the newest, if the registry is in reach. Return whether
+        answers are to come."""
+        if self._ctx.status.reach is RegistryReach.UP:
+            self.table.cards.ask(one.identity for one in self.contacts if not one.is_current)
+        return self.awaits_cards
+
+    @property
+    def awaits_cards(self) -> bool:
+        """Whether answers about cards are to come from a registry in reach."""
+        return self.table.cards.are_awaited and self._ctx.status.reach is RegistryReach.UP
+
+    def awaits_card(self, contact: Contact) -> bool:
+        """Ask for the card of somebody if it may not be the newest. Return whether the answer is to
+        come."""
+        self.table.cards.ask([contact.identity])
+        return self.table.cards.is_awaited(contact.identity)
 
     def batch_came(self, batch: TableBatch, *, now: float) -> list[tuple[Contact, Change]]:
         """Take a broadcast of rows. Return whose rows have changed. Raises DecodeError."""

@@ -20,10 +20,24 @@ from chatapp.peer.api.events import (
 )
 from chatapp.peer.core.contacts import Change, Contact, Contacts
 from chatapp.peer.core.context import Context, LookUp
+from chatapp.peer.core.people.cards import CardRequests
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from chatapp.wire.codec import decode_row
-from chatapp.wire.messages.table import FetchTable, Presence, Row, TableBatch, TablePage
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import CUT_SIZE
+from chatapp.wire.messages.table import (
+    CardsShown,
+    FetchTable,
+    Presence,
+    RosterPage,
+    Row,
+    TableBatch,
+    TablePage,
+    listed_card,
+    outdated,
+)
 from chatapp.wire.names import name_key
+from chatapp.wire.roster import Entry, check_of, entries_of
 
 FETCH_TIMEOUT: Final = 10.0
 """Seconds after which an unanswered request for rows is made again, if nothing long is on its way:
@@ -46,10 +60,13 @@ class Table:
     ) -> None:
         """`gone` is told who goes offline, before the user is."""
         self.contacts: Final = Contacts()
+        self.cards: Final = CardRequests(ctx.out)
         self._gone: Final = gone
         self._me = ctx.me.identity.public
         self._out = ctx.out
         self._fetching_since: float | None = None
+        self._wants_keys = False
+        """Whether we have asked for whole keys: a roster has named somebody whom we do not know."""
         self.asked = 0
         self.answered = 0
         """How many requests for rows were sent and answered on this link; answers come in the order
@@ -65,7 +82,9 @@ class Table:
 
     def link_lost(self) -> None:
         """Forget pending requests: the link is gone."""
+        self.cards.link_lost()
         self._fetching_since = None
+        self._wants_keys = False
         self.asked = self.answered = 0
         self.is_fresh = False
 
@@ -102,18 +121,23 @@ class Table:
             self._fetching_since = now
 
     def take_page(
-        self, page: TablePage, *, now: float, wall: float
+        self, page: TablePage | RosterPage, *, now: float, wall: float
     ) -> list[tuple[Contact, Change]]:
         """Take a page of rows from the link, and ask for the next one if there is more. Raises
         DecodeError; the request then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
-        if page.since == self._whole_upto:
-            self._whole_upto = page.version if page.more else None
-            changes = self._take_rows(page.rows, max(page.version, self.version), wall)
-        elif (
-            page.since <= self.version <= page.version
-        ):  # otherwise a broadcast has overtaken the request
-            changes = self._take_rows(page.rows, page.version, wall)
+        is_anew = page.since == self._whole_upto
+        # otherwise a broadcast has overtaken the request
+        if is_anew or page.since <= self.version <= page.version:
+            rows = self._rows_in(page)
+            if rows is None:
+                self._ask(now, wants_keys=True)
+                return changes
+            if is_anew:
+                self._whole_upto = page.version if page.more else None
+            is_listed, upto = isinstance(page, RosterPage), max(page.version, self.version)
+            changes = self._take_rows(rows, upto, wall, is_listed=is_listed)
+        self._wants_keys = False
         if page.more:
             self._ask(now)
         else:
@@ -129,26 +153,88 @@ class Table:
             return []
         if batch.since > self.version or not batch.rows:
             return None
-        return self._take_rows(batch.rows, batch.version, wall)
+        return self._take_rows(list(map(decode_row, batch.rows)), batch.version, wall)
 
-    def _ask(self, now: float) -> None:
-        self._fetching_since = now
+    def take_cards(self, notice: CardsShown, *, wall: float) -> list[tuple[Contact, Change]]:
+        """Take whole rows that we asked for. One that would give somebody another name than the
+        roster did before anything of them was known is not taken. Raises DecodeError."""
+        rows: list[Row] = []
+        for row in map(decode_row, notice.rows):
+            contact = self.contacts.by_identity(row.card.identity)
+            if contact is None or not contact.is_bare or contact.name == row.card.name:
+                rows.append(msgspec.structs.replace(row, version=notice.version))
+        return self._take_rows(rows, self.version, wall, is_news=False)
+
+    def _ask(self, now: float, *, wants_keys: bool = False) -> None:
+        self._fetching_since, self._wants_keys = now, wants_keys
         since = self.version if self._whole_upto is None else self._whole_upto
-        self._out.requests.append(FetchTable(since=since))
+        self._out.requests.append(FetchTable(since=since, is_whole=wants_keys))
+
+    def _rows_in(self, page: TablePage | RosterPage) -> list[Row] | None:
+        """Return the rows of a page; None if it names people by cut keys whom we do not know.
+        Raises DecodeError."""
+        if isinstance(page, TablePage):
+            return list(map(decode_row, page.rows))
+        whole, known = entries_of(page)
+        contacts = self._with_keys([entry.key for entry in known])
+        people = [] if contacts is None else [(one.identity, one.name) for one in contacts]
+        if contacts is None or check_of(people) != page.check:
+            if self._wants_keys:
+                raise DecodeError("roster", "cut keys although whole ones were asked for")
+            return None
+        rows = [self._listed(entry, self.contacts.by_identity(entry.key), page) for entry in whole]
+        pairs = zip(known, contacts, strict=True)
+        return rows + [self._listed(entry, contact, page) for entry, contact in pairs]
+
+    def _with_keys(self, cuts: list[bytes]) -> list[Contact] | None:
+        """Return who has keys that begin so; None if that is not clear."""
+        found = {contact.identity[:CUT_SIZE]: contact for contact in self.contacts if cuts}
+        contacts = [found[cut] for cut in cuts if cut in found]
+        return contacts if len(contacts) == len(cuts) else None
+
+    def _listed(self, entry: Entry, contact: Contact | None, page: RosterPage) -> Row:
+        """Return an entry of a roster as a row, with card and address as far as we have them."""
+        host, port = "", 0
+        if contact is None:
+            card = listed_card(entry.name, entry.key)
+        else:
+            card = outdated(contact.row.card, name=entry.name or contact.name)
+            self.cards.outdated(contact.identity)
+            if entry.is_placed:
+                host, port = contact.row.host, contact.row.port
+        return Row(
+            card,
+            host,
+            port,
+            entry.presence,
+            entry.since,
+            entry.sender_index,
+            page.version,
+            entry.status,
+            entry.away,
+        )
 
     def _take_rows(
-        self, encoded: list[msgspec.Raw], version: int, wall: float
+        self,
+        rows: list[Row],
+        version: int,
+        wall: float,
+        *,
+        is_listed: bool = False,
+        is_news: bool = True,
     ) -> list[tuple[Contact, Change]]:
-        rows = [decode_row(raw) for raw in encoded]
+        """`is_listed`: whether they were made from a roster. `is_news`: whether the user is told
+        that the table has changed."""
+        count = len(rows)  # those behind them come from a block, and were looked at by then
         changes: list[tuple[Contact, Change]] = []
         saved: list[Row] = []
         has_changed = False
-        for row in rows:
+        for place, row in enumerate(rows):
             shown_before = self.contacts.shown_instead(row.card.name)
             known = self.contacts.by_identity(row.card.identity)
             before = known.row if known is not None else None
             has_changed = has_changed or before is None or _differ(before, row)
-            change = self.contacts.take_row(row)
+            change = self.contacts.take_row(row, is_checked=is_listed or place >= count)
             if change is Change.KEY_CHANGED:
                 self._note_block(row, shown_before)
             elif change is not Change.REFUSED and self.contacts.clears(row):
@@ -172,7 +258,7 @@ class Table:
         self.version, self.saved_at = version, wall
         if rows or is_newer:
             self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
-        if has_changed:
+        if has_changed and is_news:
             self._out.events.append(TableChanged())
         return changes
 
@@ -183,6 +269,8 @@ class Table:
         if shown != row.card.identity:
             return  # an older row than the one that blocks the name
         self._out.records.append(NameBlocked(name_key(row.card.name), row))
+        if not row.card.is_signed:
+            self.cards.ask([row.card.identity])
         if shown != shown_before:
             self._out.events.append(
                 KeyChanged(name=row.card.name, is_again=shown_before is not None)

@@ -88,6 +88,7 @@ class EnteredRooms:
             self._receiver.move_cursor(group)
         membership = self.members.begin(group, notice.members)
         membership.topic = notice.topic
+        self._people.meet(membership.here())
         self._catch_up.await_group(group.name)
         if membership.lacks_rows:
             self._people.fetch_anew(now=now)

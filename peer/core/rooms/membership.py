@@ -393,7 +393,7 @@ class RoomRecipients:
         """Return the members to whom a line goes directly while the registry is away."""
         if group.room:
             here = self._members[group.name].here() if group.name in self._groups.rooms else []
-            return [contact for contact in here if not contact.is_banned]
+            return [one for one in here if one.address.port and not one.is_banned]
         me = self._ctx.me.identity.public
         return [
             contact for contact in self._contacts if contact.may_answer and contact.identity != me

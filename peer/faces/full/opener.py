@@ -126,8 +126,11 @@ class Opener:
     def table(self) -> None:
         """Show the table of people."""
         from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay
+        from chatapp.peer.view.lookups import PeopleTable
 
-        self._open(PeopleOverlay(self._app.view.people, signs=self._signs), self._went)
+        table = PeopleTable(self._app.view.people)
+        overlay = PeopleOverlay(table, self._app.runner.perform, signs=self._signs)
+        self._open(overlay, self._went)
 
     def _went(self, conversation: Conversation | None) -> None:
         if conversation is None:

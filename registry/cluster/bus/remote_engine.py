@@ -79,12 +79,12 @@ from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndRea
 from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.address import Address
-from chatapp.wire.codec import GroupHeader
+from chatapp.wire.codec import GroupHeader, encode
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.identity import Identity
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register
-from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.messages.table import FetchCards, FetchTable
 
 LINK_BYTES_MAX: Final = 256 * 1024
 """Bytes under way of one link past which it is held. More than the engine handles before it says so
@@ -522,10 +522,10 @@ class RemoteEngine:
         self._ask_by_datagram(RegisterCame(register, pack_address(caller.address)))
 
     def request(self, request: PeerRequest, caller: Caller, *, now: float) -> None:
-        """Pass on a request, or answer it with a page of the table's copy."""
-        if isinstance(request, FetchTable) and self._has_copy_for(request, caller):
-            assert self.edge is not None and self._table is not None
-            self.edge.reply(caller, self._table.table.page(request.since))
+        """Pass on a request, or answer it from the table's copy."""
+        if isinstance(request, FetchTable | FetchCards) and self._has_copy_for(request, caller):
+            assert self.edge is not None
+            self.edge.reply(caller, self._read_copy(request))
         elif caller.link is not None:
             self._ask_on(caller.link, LinkRequestCame(caller.link, caller.identity, request))
         elif caller.address is not None and isinstance(request, Ping | Leave):
@@ -536,13 +536,21 @@ class RemoteEngine:
                 )
             )
 
-    def _has_copy_for(self, request: FetchTable, caller: Caller) -> bool:
+    def _read_copy(self, request: FetchTable | FetchCards) -> bytes:
+        assert self._table is not None
+        match request:
+            case FetchTable(since, is_whole):
+                return self._table.table.page(since, is_whole=is_whole)
+            case FetchCards(identities):
+                return encode(self._table.cards(identities))
+
+    def _has_copy_for(self, request: FetchTable | FetchCards, caller: Caller) -> bool:
         """Return whether the copy answers for this caller. What visitors ask is for the engine to
         judge, and so is what follows a version that nobody here has seen."""
         if self.edge is None or self._table is None or not self._has_table:
             return False
-        is_guest = caller.identity in self.edge.sessions.guests
-        return not is_guest and not self._table.table.is_missed(request.since)
+        is_missed = isinstance(request, FetchTable) and self._table.table.is_missed(request.since)
+        return not is_missed and caller.identity not in self.edge.sessions.guests
 
     def kept_table(self) -> KeptTable | None:
         """Return the table of the engine, or of the last one, for an engine that goes on with it;

@@ -7,7 +7,7 @@ its name can change.
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -29,9 +29,10 @@ from chatapp.wire.limits import (
     ROW_CHANGES_PER_NETWORK,
     ROW_CHANGES_PER_NETWORK_BURST,
     ROW_CHANGES_SPAN,
+    ROWS_TOLD_WHOLE,
 )
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.messages.table import ONLINE, Card, Presence, Row, TableBatch
+from chatapp.wire.messages.table import ONLINE, Card, CardsShown, Presence, Row, TableBatch
 from chatapp.wire.names import name_key
 
 _NOWHERE: Final = Address("", 0)
@@ -43,11 +44,13 @@ class Person:
     __slots__ = (
         "address",
         "away",
+        "bears",
         "card",
         "channel_since",
         "encoded",
         "is_banned",
         "name_key",
+        "named_at",
         "network",
         "node",
         "place",
@@ -56,6 +59,7 @@ class Person:
         "size",
         "sender_index",
         "status",
+        "told_as",
         "told_at",
         "version",
     )
@@ -64,6 +68,8 @@ class Person:
         self, card: Card, *, key: str, channel_since: int, since: int, network: str = ""
     ) -> None:
         self.card = card
+        self.bears = card.name
+        """The name that the row is to be told under; empty if there is none any more."""
         self.name_key = key
         self.channel_since: Final = channel_since
         """The channel's newest position when the first name was bound: nothing up to it is this
@@ -87,6 +93,8 @@ class Person:
         self.place = -1
         self.encoded: msgspec.Raw | None = None
         self.size = 0
+        self.told_as = ""
+        self.named_at = 0
 
     @property
     def online(self) -> bool:
@@ -158,9 +166,11 @@ def _still_holds(row: Row, person: Person, is_sender: Callable[[int], bool]) -> 
 class Directory:
     """Everybody who has a name here."""
 
-    def __init__(self, *, version: int, names_max: int = NAMES_MAX) -> None:
+    def __init__(
+        self, *, version: int, names_max: int = NAMES_MAX, rows_whole: int = ROWS_TOLD_WHOLE
+    ) -> None:
         """Create an empty directory. `version`: where the numbers of this run begin. `names_max`:
-        how many names may be bound.
+        how many names may be bound. `rows_whole`: see `Table`.
 
         A change that is made with a time `now` is announced at once within the rates of its person
         and network, and later above them.
@@ -169,7 +179,7 @@ class Directory:
         self.names: Final = Names()
         self._names_max: Final = names_max
         self._online: dict[bytes, Address] = {}
-        self.table: Final[Table[Person]] = Table(version=version)
+        self.table: Final[Table[Person]] = Table(version=version, rows_whole=rows_whole)
         """What is handed out of it."""
         self._throttle: Buckets[bytes] = Buckets(
             rate=1 / ROW_CHANGES_SPAN, burst=ROW_CHANGES_BURST, most=BUCKETS_MAX
@@ -249,6 +259,7 @@ class Directory:
                 continue
             told_at = row.version
             person.card, person.since, person.version = row.card, row.since, row.version
+            person.bears = row.card.name
             person.presence, person.sender_index = row.presence, row.sender_index
             person.status, person.away = row.status, row.away
             person.address = Address(row.host, row.port)
@@ -260,6 +271,11 @@ class Directory:
         self.table.gaps = list(kept.gaps)
         self.table.recall(recalled, upto=kept.version, first=first)
         return recalled
+
+    def cards(self, identities: Iterable[bytes]) -> CardsShown:
+        """Return the whole rows of these people."""
+        found = (self._people.get(one) or self._released.get(one) for one in identities)
+        return self.table.cards(person for person in found if person is not None)
 
     def kept(self) -> KeptTable:
         """Return the table for a run that goes on with it."""
@@ -345,7 +361,7 @@ class Directory:
         if person.place < 0:
             return  # nobody was told of this person
         person.presence, person.is_banned, person.sender_index = Presence.RELEASED, False, 0
-        person.status, person.away = "", None
+        person.status, person.away, person.bears = "", None, ""
         self._tell(person)
         self._released[identity] = person
         if len(self._released) > RELEASED_TOLD_MAX:
@@ -380,7 +396,7 @@ class Directory:
         if card == person.card:
             return
         is_told = self._may_tell(person, now)
-        person.card = card
+        person.card, person.bears = card, card.name
         if is_told:
             self._tell(person)
 

@@ -6,15 +6,16 @@ fetch the table from it.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.codec import encode
-from chatapp.wire.limits import RELEASED_TOLD_MAX, TABLE_PAGE_MAX
-from chatapp.wire.messages.table import Presence, Row, TablePage
+from chatapp.wire.limits import RELEASED_TOLD_MAX, ROWS_TOLD_WHOLE, TABLE_PAGE_MAX
+from chatapp.wire.messages.table import CardsShown, Presence, RosterPage, Row, TablePage
+from chatapp.wire.roster import roster_page, size_of
 
 Thing = TypeVar("Thing")
 
@@ -141,6 +142,12 @@ class TableRow(Protocol):
     """The encoded row, if it was made since the last change."""
     size: int
     """Bytes of it."""
+    told_as: str
+    """The name under which it was told last; empty for somebody who has none any more."""
+    named_at: int
+    """The version in which it was first told under that name."""
+    bears: str
+    """The name that it is to be told under."""
 
     def row(self) -> msgspec.Raw:
         """Return the encoded row."""
@@ -152,8 +159,10 @@ Entry = TypeVar("Entry", bound=TableRow)
 class Table(Generic[Entry]):
     """Rows in the order of their last change."""
 
-    def __init__(self, *, version: int) -> None:
+    def __init__(self, *, version: int, rows_whole: int = ROWS_TOLD_WHOLE) -> None:
+        """`rows_whole`: how many rows a page gives whole; of more it is a roster."""
         self.version = version
+        self._rows_whole: Final = rows_whole
         self.gaps: list[tuple[int, int]] = []
         """Versions that an earlier run may have told of, but not to those who keep the table now:
         those above the first number of each pair, below the second."""
@@ -168,6 +177,8 @@ class Table(Generic[Entry]):
         if entry.place >= 0:
             self._changes.blank(entry.place)
         entry.place = self._changes.append(version, entry)
+        if entry.told_as != entry.bears:
+            entry.told_as, entry.named_at = entry.bears, version
         if self._changes.wants_rewriting:
             for place, kept in self._changes.rewrite():
                 kept.place = place
@@ -187,6 +198,7 @@ class Table(Generic[Entry]):
             if entry.place >= 0:
                 changes.blank(entry.place)
             entry.place = self._changes.append(entry.version, entry)
+            entry.told_as, entry.named_at = entry.bears, entry.version
         for changed_at, entry in changes.after(-1):
             entry.place = self._changes.append(changed_at, entry)
         self.gaps.append((upto, first + 1))
@@ -208,14 +220,48 @@ class Table(Generic[Entry]):
         """Yield each row with the version of its last change, the oldest change first."""
         return self._changes.after(-1)
 
-    def page(self, since: int) -> msgspec.Raw:
-        """Return an encoded `TablePage`, made once for all who ask for the same."""
-        page = self._pages.find(since)
+    def page(self, since: int, *, is_whole: bool = False) -> msgspec.Raw:
+        """Return an encoded `TablePage` or, if it would have many rows, a `RosterPage`, made once
+        for all who ask for the same. `is_whole`: no keys are cut in it."""
+        page = None if is_whole else self._pages.find(since)
         if page is None:
-            delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=_ROWS_A_PAGE)
-            page = msgspec.Raw(encode(TablePage(since, delta.version, delta.more, delta.rows)))
-            self._pages.keep(since, delta.version, page, is_last=not delta.more)
+            made = self.make_page(since, is_whole=is_whole)
+            page = msgspec.Raw(encode(made))
+            if not is_whole:
+                self._pages.keep(since, made.version, page, is_last=not made.more)
         return page
+
+    def make_page(self, since: int, *, is_whole: bool = False) -> TablePage | RosterPage:
+        """Return a page that nobody has asked for yet."""
+        delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=self._rows_whole)
+        if delta.more and len(delta.rows) == self._rows_whole:
+            return self._roster(since, is_whole=is_whole)
+        return TablePage(since, delta.version, delta.more, delta.rows)
+
+    def _roster(self, since: int, *, is_whole: bool) -> RosterPage:
+        versions, entries, begin = self._changes.walk(since)
+        whole: list[Row] = []
+        known: list[Row] = []
+        size, version, more = 0, since, False
+        for place in range(begin, len(entries)):
+            entry = entries[place]
+            if entry is None:
+                continue
+            row = _rows.decode(entry.encoded or entry.row())
+            is_new = is_whole or entry.named_at > since
+            size += size_of(row, is_whole=is_new)
+            if size > TABLE_PAGE_MAX or len(whole) + len(known) == _ROWS_A_PAGE:
+                more = True
+                break
+            (whole if is_new else known).append(row)
+            version = versions[place]
+        upto = version if more else max(self.version, since)
+        return roster_page(since, upto, more=more, whole=whole, known=known)
+
+    def cards(self, entries: Iterable[Entry]) -> CardsShown:
+        """Return the whole rows of these people, as they were told last."""
+        rows = [entry.encoded or entry.row() for entry in entries if entry.place >= 0]
+        return CardsShown(self.version, rows)
 
     def delta(self, since: int, *, bytes_max: int, rows_max: int) -> Delta:
         """Return the oldest changes after `since`, as many as fit, at least one."""
@@ -238,13 +284,15 @@ class Table(Generic[Entry]):
 class CopiedRow:
     """A row of another table."""
 
-    __slots__ = ("encoded", "place", "size", "version")
+    __slots__ = ("bears", "encoded", "named_at", "place", "size", "told_as", "version")
 
     def __init__(self) -> None:
         self.encoded: msgspec.Raw | None = None
         self.size = 0
         self.version = 0
         self.place = -1
+        self.bears = self.told_as = ""
+        self.named_at = 0
 
     def row(self) -> msgspec.Raw:
         """Return the encoded row, as it came."""
@@ -255,8 +303,8 @@ class CopiedRow:
 class TableCopy:
     """A copy of a table, which learns what changes there. It hands out the same pages."""
 
-    def __init__(self) -> None:
-        self.table: Final[Table[CopiedRow]] = Table(version=0)
+    def __init__(self, *, rows_whole: int = ROWS_TOLD_WHOLE) -> None:
+        self.table: Final[Table[CopiedRow]] = Table(version=0, rows_whole=rows_whole)
         self._rows: dict[bytes, CopiedRow] = {}
         self._released: dict[bytes, None] = {}
         """People who have no name any more, the oldest first. The original forgets as many."""
@@ -268,10 +316,12 @@ class TableCopy:
             row = _rows.decode(raw)
             identity = row.card.identity
             copied = self._rows.setdefault(identity, CopiedRow())
+            is_released = row.presence is Presence.RELEASED
+            copied.bears = "" if is_released else row.card.name
             self.table.change(copied, row.version)
             copied.encoded, copied.size = msgspec.Raw(raw), len(raw)
             self._released.pop(identity, None)
-            if row.presence is Presence.RELEASED:
+            if is_released:
                 self._released[identity] = None
                 if len(self._released) > RELEASED_TOLD_MAX:
                     self._forget(next(iter(self._released)))
@@ -281,6 +331,12 @@ class TableCopy:
         """Return the table for one who goes on with it."""
         rows = [copied.row() for _, copied in self.table.entries()]
         return KeptTable(self.table.version, rows, self.table.gaps)
+
+    def cards(self, identities: Iterable[bytes]) -> CardsShown:
+        """Return the whole rows of these people."""
+        return self.table.cards(
+            row for identity in identities if (row := self._rows.get(identity)) is not None
+        )
 
     def name_of(self, identity: bytes) -> str:
         """Return the name in a person's row; empty if there is none."""

@@ -15,6 +15,7 @@ from chatapp.wire.delivery.parts import Acknowledged, GaveUp
 from chatapp.wire.messages.direct import Ack, Part
 from chatapp.wire.messages.mail import DepositMail, MailRefusal
 from tests.peer.core.cast import POLICY, WALL, Someone
+from tests.peer.core.receiver_driver import KnownPeople
 
 ALICE, BOB = Someone("alice"), Someone("bob")
 
@@ -35,7 +36,7 @@ class LadderDriver:
         self.registry_status.clock_heard(0.0)
         self.settlement = Settlement(ctx)
         self.mail_queue = MailQueue(ctx, self.settlement)
-        self.ladder = Ladder(ctx, DeliveryPaths(ctx, self.mail_queue))
+        self.ladder = Ladder(ctx, KnownPeople(), DeliveryPaths(ctx, self.mail_queue))
         self.bob = BOB.contact(online=online, stored=stored)
         assert self.bob.conversation is not None
         self.conversation = self.bob.conversation

@@ -4,6 +4,8 @@ line.
 The disk is a real history, in memory.
 """
 
+from collections.abc import Iterable
+
 from chatapp.peer.api.events import (
     Line,
     LineEvent,
@@ -12,7 +14,7 @@ from chatapp.peer.api.events import (
     MailReturned,
     MailUnreadable,
 )
-from chatapp.peer.core.contacts import Contacts
+from chatapp.peer.core.contacts import Contact, Contacts
 from chatapp.peer.core.context import LookUp
 from chatapp.peer.core.direct.arrivals import DirectReceiver
 from chatapp.peer.core.inbox import Streams
@@ -55,6 +57,12 @@ class KnownPeople:
         pass
 
     def fetch_anew(self, *, now: float) -> None:
+        pass
+
+    def awaits_card(self, contact: Contact) -> bool:
+        return False
+
+    def meet(self, contacts: Iterable[Contact]) -> None:
         pass
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:

@@ -12,6 +12,7 @@ from chatapp.registry.store.entries import MailStored, decode
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.identity import Identity
+from chatapp.wire.limits import ROWS_TOLD_WHOLE
 from tests.support.cluster.broker import SimulatedBroker, SimulatedBus
 from tests.support.cluster.node import KEY, NAME, ClusterMachine, EngineProgram
 from tests.support.cluster.sessions import SessionRecord
@@ -30,6 +31,8 @@ class SimulatedCluster:
         self.strangers: set[Address] = set()
         self.identity = Identity(self.chance.randbytes(32))
         self.desk = DeskSettings()
+        self.rows_whole = ROWS_TOLD_WHOLE
+        """As of a registry on one machine."""
         self.broker = SimulatedBroker(network, self.chance)
         self.bus = SimulatedBus(self.broker, lambda: list(self.machines))
         self.session_record = SessionRecord(Opener(KEY, NAME))

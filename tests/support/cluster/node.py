@@ -302,7 +302,7 @@ class ClusterMachine(RegistryMachine[Program]):
     def _policy(self) -> RegistryPolicy:
         """As in a real cluster, each node names the others."""
         others = (server for server in self.cluster.addresses if server != self.address)
-        return RegistryPolicy(servers=tuple(others))
+        return RegistryPolicy(servers=tuple(others), rows_whole=self.cluster.rows_whole)
 
     def _step_down(self) -> None:
         """Be an edge again: the lease is lost."""

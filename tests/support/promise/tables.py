@@ -68,6 +68,13 @@ class TablesPromise:
         for person in self._world.people:
             assert person.core.me.name == person.called
             assert (person.called, True) in table, f"I4: {person.called} is not in the table"
+        for person in self._world.people:
+            person.core.roster.wants_cards()
+            person.turn()
+        assert self._world.network.run_until(
+            lambda: not any(one.core.roster.awaits_cards for one in self._world.people),
+            within=_SHOWN_WITHIN,
+        ), "cards were asked for in vain"
         if self._elsewhere():
             self._change_table()
         assert not self._elsewhere(), self._elsewhere()
@@ -90,6 +97,6 @@ class TablesPromise:
             for person in self._world.people
             for other in self._world.people
             if (contact := other.core.roster.contacts.by_identity(person.identity.public))
-            if other is not person
+            if other is not person and contact.is_current
             if Address(contact.row.host, contact.row.port) != person.address
         ]

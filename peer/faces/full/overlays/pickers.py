@@ -13,7 +13,7 @@ from chatapp.peer.commands.commands import commands_for, spelling_on_screen
 from chatapp.peer.faces.full.overlays.overlay import Perform, Picker
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import cells_of
-from chatapp.peer.view.lookups import Place, Places
+from chatapp.peer.view.lookups import PeopleTable, Place, Places
 from chatapp.peer.words import overlays as texts
 from chatapp.peer.words.formatting import name
 from chatapp.wire.text import sanitize
@@ -117,17 +117,22 @@ class PeopleOverlay(Picker[Conversation]):
     """Shows the table, and finds rows by a part of them. Its result is the conversation with the
     person who was chosen."""
 
-    def __init__(self, people: Sequence[events.Person], *, signs: Signs) -> None:
-        """`people`: `Peer.people()`."""
+    def __init__(self, table: PeopleTable, perform: Perform, *, signs: Signs) -> None:
         super().__init__(texts.TABLE, signs=signs, keys=(texts.TALKS,))
-        self._people: Final = people
+        self._table: Final = table
+        self._perform: Final = perform
+
+    def on_mount(self) -> None:
+        """Ask for addresses. Textual calls the method of `Picker` as well, which shows what is
+        known."""
+        self.run_worker(self._look())
 
     def look_for(self, typed: str) -> None:
         """Show the rows that have these letters."""
         wanted = typed.casefold().strip()
         shown = [
             (somebody, row)
-            for somebody in self._people
+            for somebody in self._table.people
             if wanted in " ".join(row := self._row(somebody)).casefold()
         ]
         widths = [
@@ -142,7 +147,13 @@ class PeopleOverlay(Picker[Conversation]):
             ]
         )
         online = sum(somebody.online for somebody, _ in shown)
-        self.note(texts.table_sum(len(shown), online) if self._people else texts.NO_TABLE)
+        self.note(texts.table_sum(len(shown), online) if self._table.people else texts.NO_TABLE)
+
+    async def _look(self) -> None:
+        await self._perform(self._table.look())
+        chosen = self.chosen
+        self.look_for(self._input.value)
+        self.choose(chosen)
 
     def _row(self, one: events.Person) -> tuple[str, str, str, str]:
         presence = texts.presence(is_online=one.online, since=one.since)

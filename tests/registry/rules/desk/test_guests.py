@@ -4,7 +4,7 @@ from chatapp.wire.limits import GUESTS_PER_ADDRESS
 from chatapp.wire.messages.desk import TakeDuty
 from chatapp.wire.messages.registration import Ping, Pong, RefusalReason, Refused
 from chatapp.wire.messages.rooms import FetchGroup
-from chatapp.wire.messages.table import FetchTable
+from chatapp.wire.messages.table import FetchCards, FetchTable
 from tests.registry.rules.desk.help_desk import HelpDesk
 
 
@@ -14,7 +14,9 @@ def test_a_guest_has_no_row_and_is_served_nothing_else(help_desk: HelpDesk) -> N
     alice.notices()
     assert [row.name_key for row in help_desk.rig.core.engine.hub.directory] == ["alice"]
     asha.hear()
-    for request in (FetchTable(0), FetchGroup("channel", 0), TakeDuty(1, "")):
+    member = help_desk.rig.core.engine.hub.directory.online()
+    cards = FetchCards(member)
+    for request in (FetchTable(0), cards, FetchGroup("channel", 0), TakeDuty(1, "")):
         asha.peer.send(request)
     assert asha.hear() == []
     assert asha.peer.ask(Ping(3)) == [Pong(3, 0)]

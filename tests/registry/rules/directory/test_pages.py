@@ -8,8 +8,7 @@ from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.directory.table import PAGES_KEPT, Pages
 from chatapp.wire.address import Address
 from chatapp.wire.codec import encode
-from chatapp.wire.limits import TABLE_PAGE_MAX
-from chatapp.wire.messages.table import Card, Presence, TablePage
+from chatapp.wire.messages.table import Card, Presence
 
 
 def raw(number: int) -> msgspec.Raw:
@@ -54,8 +53,7 @@ def test_a_kept_page_is_what_would_be_made_now(changes: list[tuple[int, int]]) -
     sinces = [0, 100, 400, directory.version]
     for number, claimed in [(0, 1), *changes]:
         for since in sinces:
-            fresh = directory.table.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=4_096)
-            made = encode(TablePage(since, fresh.version, fresh.more, fresh.rows))
+            made = encode(directory.table.make_page(since))
             assert bytes(directory.table.page(since)) == made == bytes(directory.table.page(since))
         person = directory.person(card(number).identity)
         assert person is not None

@@ -3,14 +3,16 @@
 import asyncio
 from functools import partial
 
+import msgspec
+
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, person, room
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.events import NoAnswer
-from chatapp.peer.api.requests import ListRooms
+from chatapp.peer.api.requests import ListPeople, ListRooms
 from chatapp.peer.faces.full.overlays.pickers import PeopleOverlay, PlaceOverlay
 from chatapp.peer.faces.full.theme import ASCII, UNICODE
-from chatapp.peer.view.lookups import Places
+from chatapp.peer.view.lookups import PeopleTable, Places
 from tests.peer.faces.full.overlays.host import Host, asking, note, rows, somebody, until
 
 
@@ -93,9 +95,22 @@ async def test_rooms_that_come_late_leave_the_choice_and_a_silent_server_is_one_
         assert len(rows(host.overlay)) == 5
 
 
+class Registry:
+    """Answers who is in the table."""
+
+    def __init__(self, *people: events.Person) -> None:
+        self.people = people
+        self.asked: list[object] = []
+
+    async def answer(self, asked: ListPeople) -> tuple[events.Person, ...]:
+        self.asked.append(asked)
+        return self.people
+
+
 async def test_the_table_has_a_row_for_each_person_and_finds_them_by_address() -> None:
     people = [somebody("alice"), somebody("[b]eve", online=False)]
-    host = Host(partial(PeopleOverlay, people, signs=ASCII))
+    registry = Registry(*people)
+    host = Host(partial(PeopleOverlay, PeopleTable(people), asking(registry.answer), signs=ASCII))
     async with host.run_test() as pilot:
         assert rows(host.overlay) == [
             "+ alice   192.0.2.7  4000  online",
@@ -105,6 +120,15 @@ async def test_the_table_has_a_row_for_each_person_and_finds_them_by_address() -
         await pilot.press(*"[b]", "enter")
         await until(pilot, lambda: bool(host.results))
     assert host.results == [person("[b]eve")]
-    host = Host(partial(PeopleOverlay, [], signs=ASCII))
+    assert registry.asked == [ListPeople(needs_addresses=True)]
+    host = Host(partial(PeopleOverlay, PeopleTable([]), asking(Registry().answer), signs=ASCII))
     async with host.run_test():
         assert note(host.overlay) == "Still loading the table."
+
+
+async def test_addresses_that_come_late_are_shown() -> None:
+    known = [msgspec.structs.replace(somebody("alice"), host="", port=0)]
+    registry = Registry(somebody("alice"))
+    host = Host(partial(PeopleOverlay, PeopleTable(known), asking(registry.answer), signs=ASCII))
+    async with host.run_test() as pilot:
+        await until(pilot, lambda: rows(host.overlay) == ["+ alice  192.0.2.7  4000  online"])

@@ -1,0 +1,170 @@
+"""The roster: who is in the table, in columns, without what only somebody who talks with them needs:
+cards and addresses (clause 3.3)."""
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from chatapp.wire.errors import DecodeError
+from chatapp.wire.limits import CUT_SIZE, TABLE_PAGE_MAX, Name
+from chatapp.wire.messages.table import Presence, RosterPage, Row, StatusText
+
+KEY_SIZE: Final = 32
+_encode: Final = msgspec.msgpack.Encoder().encode
+_PLACED: Final = 8
+"""Added to the presence of somebody who has an address."""
+_HEADERS_MAX: Final = 64
+"""Bytes of the arrays around the columns."""
+_COLUMNS_MAX: Final = TABLE_PAGE_MAX + _HEADERS_MAX
+_LEVEL: Final = 1
+"""Of zlib: others take longer and gain nothing here."""
+_ENTRY_SIZE: Final = 26
+"""Bytes that an entry takes at most beside its name and what its person says of themselves."""
+
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+_Since = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Entry(NamedTuple):
+    """One person of a roster."""
+
+    key: bytes
+    """The identity key; of somebody whom the reader knows only its beginning."""
+    name: str
+    """Empty for somebody whom the reader knows."""
+    presence: Presence
+    is_placed: bool
+    """Whether the registry has seen them since it started (clause 3.2)."""
+    since: int
+    sender_index: int
+    status: str
+    away: str | None
+
+
+class _Said(msgspec.Struct, frozen=True, array_like=True):
+    place: int
+    status: StatusText
+    away: StatusText | None
+
+
+class _Columns(msgspec.Struct, frozen=True, array_like=True):
+    """Numbers are given as differences from the row before: mostly one byte."""
+
+    names: list[Name]
+    presences: list[int]
+    sender_indices: list[int]
+    sinces: list[int]
+    said: list[_Said]
+
+
+def size_of(row: Row, *, is_whole: bool) -> int:
+    """Return how many bytes a row takes in a roster, at most."""
+    said = 0 if not row.status and row.away is None else len(_encode((row.status, row.away)))
+    return _ENTRY_SIZE + said + (KEY_SIZE + len(row.card.name.encode()) if is_whole else 0)
+
+
+def roster_page(
+    since: int, version: int, *, more: bool, whole: Sequence[Row], known: Sequence[Row]
+) -> RosterPage:
+    """Return a page. `known`: rows whose names the reader has had by the version `since`."""
+    rows = [*whole, *known]
+    columns = _Columns(
+        [row.card.name for row in whole],
+        [row.presence + (_PLACED if row.is_placed else 0) for row in rows],
+        list(_steps(row.sender_index for row in rows)),
+        list(_steps(row.since for row in rows)),
+        [
+            _Said(place, row.status, row.away)
+            for place, row in enumerate(rows)
+            if row.status or row.away is not None
+        ],
+    )
+    return RosterPage(
+        since,
+        version,
+        more,
+        b"".join(row.card.identity for row in whole),
+        b"".join(row.card.identity[:CUT_SIZE] for row in known),
+        check_of((row.card.identity, row.card.name) for row in known),
+        zlib.compress(_encode(columns), _LEVEL),
+    )
+
+
+def entries_of(page: RosterPage) -> tuple[list[Entry], list[Entry]]:
+    """Return the people with whole keys, and those whom the reader knows. Raises DecodeError."""
+    columns = _decoded(page.columns)
+    keys = [*_cut(page.keys, KEY_SIZE), *_cut(page.cuts, CUT_SIZE)]
+    whole = len(page.keys) // KEY_SIZE
+    said = {one.place: one for one in columns.said}
+    lengths = {len(columns.presences), len(columns.sender_indices), len(columns.sinces)}
+    if lengths != {len(keys)} or len(columns.names) != whole:
+        raise DecodeError("roster", "columns of other lengths")
+    names = [*columns.names, *[""] * (len(keys) - whole)]
+    try:
+        numbers = _numbers(list(accumulate(columns.sender_indices)))
+        sinces = _sinces(list(accumulate(columns.sinces)))
+        presences = [Presence(one & ~_PLACED) for one in columns.presences]
+    except (msgspec.ValidationError, ValueError) as error:
+        raise DecodeError("roster", str(error)) from None
+    entries: list[Entry] = []
+    for place, key in enumerate(keys):
+        words = said.get(place)
+        entries.append(
+            Entry(
+                key,
+                names[place],
+                presences[place],
+                bool(columns.presences[place] & _PLACED),
+                sinces[place],
+                numbers[place],
+                "" if words is None else words.status,
+                None if words is None else words.away,
+            )
+        )
+    return entries[:whole], entries[whole:]
+
+
+def check_of(people: Iterable[tuple[bytes, str]]) -> bytes:
+    """Return what shows that the reader knows these people: a hash of their whole keys and names,
+    in order."""
+    known = b"".join(identity + _encode(name) for identity, name in people)
+    return hashlib.blake2b(known, digest_size=16, person=b"chatapp roster").digest()
+
+
+def _steps(numbers: Iterable[int]) -> Iterator[int]:
+    before = 0
+    for number in numbers:
+        yield number - before
+        before = number
+
+
+def _cut(data: bytes, size: int) -> list[bytes]:
+    if len(data) % size:
+        raise DecodeError("roster", "keys of another length")
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _decoded(data: bytes) -> _Columns:
+    inflating = zlib.decompressobj()
+    try:
+        columns = inflating.decompress(data, _COLUMNS_MAX)
+        if not inflating.eof or inflating.unused_data:
+            raise DecodeError("roster", f"more than {_COLUMNS_MAX} bytes of columns, or a part")
+        return _columns.decode(columns)
+    except (zlib.error, msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DecodeError("roster", str(error)) from None
+
+
+def _numbers(found: list[int]) -> list[int]:
+    return msgspec.convert(found, list[_Number])
+
+
+def _sinces(found: list[int]) -> list[int]:
+    return msgspec.convert(found, list[_Since])
+
+
+_columns: Final = msgspec.msgpack.Decoder(_Columns)
