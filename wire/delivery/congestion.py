@@ -79,6 +79,11 @@ class CongestionControl:
         """The limit of parts in flight."""
         return self._window
 
+    @property
+    def round_trip(self) -> float:
+        """The estimate of a round trip, in seconds; 0 while there is none."""
+        return self._srtt or 0.0
+
     def on_sent(self, datagrams: Iterable[list[Piece]], now: float) -> None:
         """Record that these parts were sent, those of a list together in one datagram."""
         sent, count = list(datagrams), self.count

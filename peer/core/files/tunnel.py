@@ -104,7 +104,8 @@ class Tunnel:
 
     def _due(self, piece: Piece) -> float:
         sent_at = piece.sent_again_at if piece.sends > 1 else piece.first_sent_at
-        return sent_at + self._timeout * float(1 << self._doubled)
+        timeout = max(self._timeout, 2 * self._control.round_trip)
+        return sent_at + timeout * float(1 << self._doubled)
 
     def handle_timer(self, *, now: float) -> None:
         """Queue what is to be sent again."""
@@ -168,8 +169,9 @@ class Tunnel:
             oldest = max(oldest, indexes.stop)
         for piece in landed:
             del in_flight[piece.number]
+        if any(piece.sends == 1 for piece in landed):
+            self._doubled = 0  # else it may be the answer to an earlier copy
         if landed:
-            self._doubled = 0
             self._control.on_acked(landed, now)
         for piece in self._control.take_lost():
             self._queue.retry(piece)

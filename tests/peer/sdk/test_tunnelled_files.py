@@ -8,6 +8,7 @@ import pytest
 
 from chatapp import Peer, room
 from chatapp.events import FileState
+from chatapp.peer.core.contacts import Contact
 from chatapp.peer.node.files.tunnels import CONNECTS_WITHIN
 from chatapp.testing import Town
 from chatapp.wire.address import Address
@@ -190,16 +191,24 @@ async def test_another_person_ends_no_tunnel(plan: Path, monkeypatch: pytest.Mon
     async with Town() as town:
         alice, bob, mallory = [await town.peer(name) for name in ("alice", "bob", "mallory")]
         Firewall(town, monkeypatch, is_silent=False)
-        town.delay(0.1)
+        tunnels, opened = node_of(bob).files.tunnels, list[str]()
+        open_tunnel = tunnels.open
+
+        def counted(contact: Contact, make_link: MakeLink) -> None:
+            opened.append(contact.name)
+            open_tunnel(contact, make_link)
+
+        monkeypatch.setattr(tunnels, "open", counted)
+        town.delay(0.3)
         await alice.send_file("bob", plan)
         await bob.accept_file(await offered(town, bob))
         await under_way(town, bob)
-        ((_, number, _),) = node_of(bob).files.tunnels._open
+        ((_, number, _),) = tunnels._open
         ends: list[TunnelFrame] = [TunnelEnd(number, True), TunnelEnd(number, False)]
         for to in (alice, bob):
             await tunnelled(town, to, mallory, ends)
-        assert [one for _, one, _ in node_of(bob).files.tunnels._open] == [number]
         assert is_plan(await settled(town, bob))
+        assert opened == ["alice"]  # the first tunnel has brought all
 
 
 async def test_a_room_without_tcp_gives_to_each_other(

@@ -129,3 +129,11 @@ def test_any_acknowledgement_is_taken(upto: int, first: int, ranges: list[int]) 
     tunnel.receive(TunnelAck(7, False, upto, first, ranges), now=0.1)
     assert sent == 5
     assert tunnel.waiting >= 15 * PIECE_SIZE  # what was not sent cannot have come
+
+
+def test_a_round_trip_that_is_longer_than_the_timeout_costs_few_repeats() -> None:
+    pair = Pair(random.Random(1), delay=(0.4, 0.4))
+    pair.ends[0].write(CONTENT)
+    pair.run()
+    assert pair.received[1] == CONTENT
+    assert pair.sent <= 1.5 * len(CONTENT) / PIECE_SIZE
