@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from chatapp.peer.api import events
-from chatapp.peer.api.events import ClientMove, Event, MessageState
+from chatapp.peer.api.events import ClientMove, Edited, Event, MessageState, Retracted, Target
 from chatapp.peer.api.requests import Sent
 from chatapp.peer.api.state import State
 from chatapp.peer.node.feed import EventFeed
@@ -16,6 +16,7 @@ from chatapp.peer.node.receipts import Receipt, Receipts, changed, sent_of
 from chatapp.wire.limits import DESK_LINES_MAX, EVENTS_WAITING_MAX
 
 Kept = TypeVar("Kept")
+_Change = Edited | Retracted
 
 TOLD_MAX: Final = 10_000 + EVENTS_WAITING_MAX
 """Lines that are known to have been told: as many as may be given a second time, and as many as may
@@ -44,6 +45,12 @@ class _ToldVisit:
         """The texts of our newest lines, by their ids."""
         self._repeats: Counter[str] = Counter()
         """The texts that the registry may tell again as ours."""
+        self._again: set[int] = set()
+        """The ids of lines of ours that the present program has told again."""
+        self._ids: dict[int, int] = {}
+        """The ids of the lines that were told, by their places."""
+        self._names: dict[int, int] = {}
+        """The ids under which lines were told first, by those that a later program gives them."""
 
     def note_ours(self, id_: int, text: str) -> None:
         """Note a line of ours."""
@@ -54,17 +61,25 @@ class _ToldVisit:
         if id_ in self._ours:
             self._ours[id_] = text
 
+    def present_id(self, told: int) -> int:
+        """Return the id that the present program gives to a line that was told under this one."""
+        return next((id_ for id_, first in reversed(self._names.items()) if first == told), told)
+
     def begin_anew(self) -> None:
         """Expect the start of another program."""
         self._repeats = Counter(self._ours.values())
+        self._again.clear()
 
     def new(self, event: Event) -> Event | None:
         """Return what is new of an event of the desk."""
         match event:
             case events.ClientCame():
                 return self._new_client(event)
-            case events.SaidByUs(line=events.Edited() | events.Retracted() as change):
-                self.note_change(change.target.number, change.text)
+            case events.SaidByUs(line=Edited() | Retracted() as change):
+                self.note_change(self._first_id(change.target.number), change.text)
+                return replace(event, line=self._as_told(change))
+            case Edited() | Retracted():
+                return self._as_told(event) if self._is_new(event) else None
             case events.Line() | events.SaidByUs():
                 line = event.line if isinstance(event, events.SaidByUs) else event
                 return event if self._is_new(line) else None
@@ -89,8 +104,17 @@ class _ToldVisit:
         self._visit = came.visit
         return came
 
+    def _first_id(self, id_: int) -> int:
+        return self._names.get(id_, id_)
+
+    def _as_told(self, change: _Change) -> _Change:
+        """Return a change with the id under which its line was told."""
+        return replace(change, target=Target(b"", self._first_id(change.target.number)))
+
     def _end(self) -> None:
         self._visit = self._position = 0
+        self._ids.clear()
+        self._names.clear()
         self._ours.clear()
         self._repeats.clear()
 
@@ -99,6 +123,8 @@ class _ToldVisit:
         if line.visit != self._visit:
             return True
         is_before = 0 < line.number <= self._position
+        if line.number and (first := self._ids.setdefault(line.number, line.id)) != line.id:
+            self._names[line.id] = first
         self._position = max(self._position, line.number)
         if not (isinstance(line, events.Said) and line.is_ours):
             return not is_before
@@ -106,9 +132,18 @@ class _ToldVisit:
             return False
         if line.number and self._repeats[line.text]:
             self._repeats[line.text] -= 1
+            first = self._said_first(line.text, otherwise=line.id)
+            self._names[line.id] = self._ids[line.number] = first
             return False
         self.note_ours(line.id, line.text)
         return not is_before
+
+    def _said_first(self, text: str, *, otherwise: int) -> int:
+        """Return the id of the first line of ours with this text that is not told again yet."""
+        left = (id_ for id_, said in self._ours.items() if said == text and id_ not in self._again)
+        first = next(left, otherwise)
+        self._again.add(first)
+        return first
 
 
 class SharedFeed(EventFeed[Event]):
@@ -129,7 +164,7 @@ class SharedFeed(EventFeed[Event]):
         self._keys: dict[int, None] = {}
         """The keys of the last lines that this window has asked for."""
         self._visit: Final = _ToldVisit()
-        self.repeated: Callable[[events.Said], object] = lambda _: None
+        self.repeated: Callable[[events.LineEvent], object] = lambda _: None
         """Called with a line of a visit that was told before: the registry waits to hear that it
         is shown."""
         self._was_away: bool | None = None
@@ -159,6 +194,11 @@ class SharedFeed(EventFeed[Event]):
     def note_change(self, id_: int, text: str) -> None:
         """Note that this window gives a line to the visitor another text."""
         self._visit.note_change(id_, text)
+
+    def present_id(self, told: int) -> int:
+        """Return the id that the present program gives to a line of a visit that this window knows
+        by this one."""
+        return self._visit.present_id(told)
 
     def receipt(self, sent: Sent) -> Receipt:
         """Return the receipt of a line that another program has taken for this window."""
@@ -228,7 +268,7 @@ class SharedFeed(EventFeed[Event]):
                 return None if was_away else events.ServerLost()
             case _:
                 new = self._visit.new(event)
-                if new is None and isinstance(event, events.Said):
+                if new is None and isinstance(event, events.LineEvent):
                     self.repeated(event)
                 return new
 

@@ -335,6 +335,9 @@ class WindowNode:
         while True:
             node = await self._present()
             try:
+                if isinstance(request, ChangeAtDesk):
+                    now = replace(request, id=self.feed.present_id(request.id))
+                    return cast("Answer", await node.request(now))
                 return await node.request(request)
             except NotOpen:
                 await self._lost(node)

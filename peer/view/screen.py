@@ -888,6 +888,8 @@ class ScreenView(View):
                 yield from self._say_at_desk(text, line)
             case meanings.ShowTable():
                 self._changes.wants_table = True
+            case ListFiles():
+                self._changes.wants_files = True
             case DropVisitor() | MoveVisitor():
                 yield from self._ask_desk(self._named(meaning), line)
             case _:

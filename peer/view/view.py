@@ -140,6 +140,8 @@ class Changes(msgspec.Struct, kw_only=True):
     """What happened, for what shows more of it than the logs do."""
     wants_table: bool = False
     """Whether to show the table of people."""
+    wants_files: bool = False
+    """Whether to show the files."""
     work: "list[tuple[Steps, Pane | None]]" = []
     """What is to be done beside all else. What reads the past of a conversation names it: one such
     work is done at a time."""

@@ -265,7 +265,8 @@ class VisitorTexts:
             case visit_events.VisitorLineRefused(text=text):
                 why = self.line_refused(event)
                 quoted = sanitize(text, limit=QUOTED_MAX)
-                return self._text("refused.message", why=why, text=quoted)
+                if text:  # what takes a line back has none
+                    return self._text("refused.message", why=why, text=quoted)
             case visit_events.VisitRefused(reason=refusal):
                 why = self._text(f"refused.{refusal.name.lower()}")
             case visit_events.VisitorNotAdmitted():

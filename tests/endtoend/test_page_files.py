@@ -98,6 +98,9 @@ async def test_a_file_that_is_offered_is_accepted_paused_and_here(
     await bob.type(f"/send_file alice '{plan}'")
     taken = page.locator(".entry", has_text=re.compile("the plan.pdf, 3.0 MB")).nth(2)
     await expect(taken.get_by_role("button", name="Accept")).to_be_visible()
+    await talk.says("/files")
+    await expect(panel).to_contain_text("refused")
+    await page.keyboard.press("Escape")
     await bob.type("/query alice", "/retract")
     await expect(page.get_by_role("button", name="Accept")).to_have_count(0)
     assert talk.troubles == []

@@ -100,7 +100,14 @@ class Village:
         self, name: str, *, rooms: str | Sequence[str] = (), gives_marks: bool = False
     ) -> Peer:
         place = ("127.0.0.1", self.port)
-        peer = Peer(name, place, home=self.folder, rooms=rooms, gives_marks=gives_marks)
+        peer = Peer(
+            name,
+            place,
+            port=free_port(),  # for UDP, and for TCP when it offers a file
+            home=self.folder,
+            rooms=rooms,
+            gives_marks=gives_marks,
+        )
         self._peers.append(peer)
         return peer
 

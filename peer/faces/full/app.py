@@ -299,6 +299,8 @@ class FullApp(App[None]):
             self.call_later(self._take_events, changes.batch)
         if changes.wants_table:
             self.call_later(self._opener.table)
+        if changes.wants_files:
+            self.call_later(self._opener.files)
         self._update_soon()
 
     async def shown(self) -> None:

@@ -11,7 +11,7 @@ from chatapp.peer.api.files import FileState
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.core.files.links import Chunk, ServingEnd
 from chatapp.peer.node.files.disk import Changed, Shared, SharedFile, SharedPart
-from chatapp.peer.node.files.fetching import Fetching
+from chatapp.peer.node.files.fetching import TOLD_EACH, Fetching
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.link import TcpLink
@@ -181,6 +181,7 @@ class ServedLink:
     def __init__(self, serving: Serving) -> None:
         self._serving: Final = serving
         self._loop: Final = asyncio.get_running_loop()
+        self._told_at = 0.0
         self._link: TcpLink | None = None
         self._end: ServingEnd | None = None
         self._requests: deque[FileRequest] = deque()
@@ -299,9 +300,14 @@ class ServedLink:
             self._link.write([self._end.notice(answer)])
 
     def _note_progress(self, index: int) -> None:
-        if self._file is not None and self._file.is_ours:
-            self._serving.book.move(self._file, FileState.RUNNING)
-            self._serving.book.note_given(self._file, (index + 1) * CHUNK_SIZE)
+        """Note how far a file of ours was given, and tell it a few times a second."""
+        if self._file is None or not self._file.is_ours:
+            return
+        book, now = self._serving.book, self._loop.time()
+        is_new = book.move(self._file, FileState.RUNNING)
+        book.note_given(self._file, (index + 1) * CHUNK_SIZE)
+        if is_new or now >= self._told_at + TOLD_EACH:
+            self._told_at = now
             self._serving.tell()
 
     def _answer(self, request: FileRequest) -> FileNotice | Chunk:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK, person
-from chatapp.peer.api.events import ClientMove, Event, MessageState, Said
+from chatapp.peer.api.events import ClientMove, Event, MessageState, Said, Target
 from chatapp.peer.api.state import PeerState, RoomState, State
 from chatapp.peer.node.sharedfeed import OPEN_MAX, SharedFeed
 from chatapp.wire.address import Address
@@ -148,13 +148,47 @@ async def test_the_next_program_does_not_tell_the_talk_with_a_visitor_again(
 
 async def test_the_registry_hears_that_lines_of_a_visit_were_shown_before() -> None:
     feed = feed_of()
-    repeated: list[Said] = []
+    repeated: list[events.LineEvent] = []
     feed.repeated = repeated.append
     feed.put([CAME, HI, ours(90, "hello"), YES, ours(91, "ok")])
     for count in (1, 2):  # one program after another
         feed.begin_anew(former(is_away=False))
         feed.put(AGAIN)
         assert repeated == AGAIN[1:] * count
+
+
+def edited(place: int, text: str, *, of: int) -> events.Edited:
+    """Return a change of the line with the id `of`."""
+    line = at_desk(place, text, id_=500 + place)
+    common = {name: getattr(line, name) for name in events.Line.__struct_fields__}
+    return events.Edited(**common, target=Target(b"", of))
+
+
+async def test_a_change_names_a_line_as_it_was_told_whichever_program_tells_it() -> None:
+    feed = feed_of()
+    feed.put([CAME, HI, ours(90, "hello"), edited(3, "hi!", of=1)])
+    feed.take()
+    for again in (1, 2):  # one program after another gives lines ids of its own
+        base = 1_000 * again
+        feed.begin_anew(former(is_away=False))
+        feed.put(
+            [
+                BACK_AGAIN,
+                at_desk(1, "hi!", id_=base + 1),
+                at_desk(2, "hello", id_=base + 2, is_ours=True),
+                edited(3, "hi!", of=base + 1),
+            ]
+        )
+        assert feed.take() == []
+        assert (feed.present_id(1), feed.present_id(90)) == (base + 1, base + 2)
+        feed.put([edited(3 + again, "ho", of=base + 1)])
+        (change,) = feed.take()
+        assert isinstance(change, events.Edited)
+        assert change.target.number == 1
+    feed.note_change(90, "bye")
+    feed.begin_anew(former(is_away=False))
+    feed.put([BACK_AGAIN, at_desk(2, "bye", id_=9_000, is_ours=True)])
+    assert feed.take() == []
 
 
 async def test_a_window_shows_its_own_lines_at_the_desk_itself() -> None:

@@ -89,6 +89,17 @@ async def test_a_file_comes_and_both_know(plan: Path) -> None:
         assert [file.id for file in await alice.files()] == [ours.id]
 
 
+async def test_who_gives_a_file_is_told_a_few_times_a_second(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ours = await alice.send_file("bob", plan)
+        await (await bob.accept_file(await offered(town, bob))).settled()
+        await ours.settled()
+        told = [event for event in alice.take_events() if isinstance(event, events.FileChanged)]
+        running = [event for event in told if event.file.state is FileState.RUNNING]
+        assert 0 < len(running) < 10  # not one for each of 41 chunks
+
+
 async def test_nothing_is_fetched_before_it_is_accepted(plan: Path) -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")

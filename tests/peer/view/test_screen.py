@@ -372,3 +372,33 @@ async def test_a_change_that_is_refused_is_told_and_undone(village: Village) -> 
         )
         node.tell([told])
         await screen.shows("you  helo", "Message to bob refused: nobody of that")
+
+
+async def test_lines_of_a_visit_are_changed_in_their_place(village: Village) -> None:  # noqa: F811
+    async with at_desk(village) as (screen, visitor, _):
+        await screen.type("helo")
+        line = await visitor_says(screen, visitor, "my pin is 1234")
+        await screen.type("/edit hello")
+        await screen.until(lambda: last_of(screen, "hello (edited)").mark is Mark.RECEIVED)
+        assert last_of(screen, "helo").text == ""
+        assert visitor.change(line, "my pin") is not None
+        await screen.until(lambda: last_of(screen, "my pin (edited)").text != "")
+        assert visitor.change(line, None) is not None
+        await screen.until(lambda: last_of(screen, "[taken back]").text != "")
+        assert last_of(screen, "my pin is 1234").text == ""
+        await screen.type("/retract")
+        desk = screen.view.panes.pane(DESK)
+        await screen.until(
+            lambda: [one.text for one in desk.log.entries].count("[taken back]") == 2
+        )
+        await screen.type("/retract 2")
+        await screen.until(lambda: any("no such message" in one.text for one in desk.log.entries))
+
+
+async def visitor_says(screen: Played, visitor: Visitor, text: str) -> int:
+    """Have the visitor say something. Return its id once it is on the screen."""
+    await visitor.settled()
+    line = visitor.talk(text)
+    assert line is not None
+    await screen.until(lambda: last_of(screen, text).text == text)
+    return line

@@ -153,6 +153,8 @@ class Window:
             self.look()
         if changes.wants_table:
             self.put_panel("places")
+        if changes.wants_files:
+            self.put_panel("files")
         if any(isinstance(event, FileChanged) and event.file.is_ours for event in changes.batch):
             _ = self.start(self.uploads.sweep(self.view.transfers))
         self.streams.wake()

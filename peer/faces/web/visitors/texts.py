@@ -130,10 +130,11 @@ class WebTexts:
             case visit_events.SentBack(why=why, queue=queue):
                 return self(f"note.back_{why.name.lower()}", queue=queue)
             case visit_events.VisitorLineRefused(text=text):
+                refused = self._terminal.line_refused(event)
+                if not text:  # what takes a line back has none
+                    return self("over.sentence", why=refused.capitalize())
                 quoted = sanitize(text, limit=QUOTED_MAX)
-                return self(
-                    "note.line_refused", why=self._terminal.line_refused(event), text=quoted
-                )
+                return self("note.line_refused", why=refused, text=quoted)
             case visit_events.NotYourTurn():
                 return self("note.not_your_turn")
             case visit_events.DescriptionRefused():

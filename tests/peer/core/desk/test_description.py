@@ -187,8 +187,11 @@ def test_who_has_rated_during_the_session_is_not_asked_again() -> None:
     scene = waiting()
     scene.serve()
     scene.visit.events()
+    scene.said()
     scene.visit.rate(5)
-    scene.visit.handle(wire.VisitRated(0, is_kept=True))
+    (question,) = scene.said()
+    assert isinstance(question, wire.RateVisit)
+    scene.visit.handle(wire.VisitRated(question.reference, is_kept=True))
     scene.visit.handle(wire.VisitOver(7, wire.OverCause.ENDED))
     assert scene.visit.events() == [
         visit_events.Rated(is_kept=True),

@@ -105,3 +105,5 @@ async def test_a_file_is_refused_by_a_key_and_its_line_says_so(
         await screen.press("escape")
         await screen.hides("d refuse")
         await screen.shows("refused")
+        await screen.type("/files")
+        await screen.shows("d refuse")

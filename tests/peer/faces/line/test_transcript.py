@@ -53,3 +53,16 @@ def test_another_visit_has_a_transcript_of_its_own(tmp_path: Path) -> None:
     assert transcript.write_to(tmp_path / "b") == 1
     transcript.close()
     assert (said_in(tmp_path / "a"), said_in(tmp_path / "b")) == (["You: my book"], ["You: my bag"])
+
+
+def test_a_line_that_is_changed_reads_so_in_the_file_too(tmp_path: Path) -> None:
+    transcript, path = Transcript(), tmp_path / "t.txt"
+    transcript.note("You", "my pin is 1234", id_=5)
+    transcript.note("bob", "ok", id_=6)
+    transcript.write_to(path)
+    transcript.change(5, "[taken back]")
+    transcript.change(6, "okay (edited)")
+    transcript.change(7, "nothing")
+    transcript.note("You", "bye", id_=8)
+    assert said_in(path) == ["You: [taken back]", "bob: okay (edited)", "You: bye"]
+    transcript.close()

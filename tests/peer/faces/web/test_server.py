@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.forms import fields_of
-from chatapp.peer.faces.web.guard import Guard
+from chatapp.peer.faces.web.guard import TOO_LARGE, Guard, RequestRefused
 from chatapp.peer.faces.web.server import BoundedConnection, CannotListen, Server, listen
 from chatapp.peer.faces.web.streams import EventStream
 from chatapp.wire.address import Address
@@ -219,6 +219,59 @@ async def test_a_body_is_counted_once_and_not_after_the_end() -> None:
         is_gone.set()
         await until(lambda: budget.flight.total == 0)
     assert seen == [5_000, 5_000]
+
+
+def upload(size: int) -> bytes:
+    """Return the head of a file that a browser gives."""
+    head = "POST /upload HTTP/1.1\r\nHost: desk\r\nOrigin: http://desk\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {size}\r\n\r\n".encode()
+
+
+async def sent_to(port: int, head: bytes, pieces: int) -> tuple[int, bytes]:
+    """Send so many MiB behind a head; return how many were taken, and the answer."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    writer.write(head)
+    taken, answer = 0, b""
+    with contextlib.suppress(ConnectionError):
+        for taken in range(pieces):  # noqa: B007 - counted until the connection ends
+            writer.write(bytes(1 << 20))
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        answer = await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return taken, answer
+
+
+async def test_of_a_large_file_little_is_held() -> None:
+    budget, held_most, size = WebBudget(), 0, 0
+
+    async def store(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal held_most, size
+        async for piece in Request(scope, receive).stream():
+            held_most = max(held_most, budget.flight.total + len(piece))
+            size += len(piece)
+            await asyncio.sleep(0)
+        await PlainTextResponse("")(scope, receive, send)
+
+    guard = Guard(store, hosts=["desk"], budget=budget, uploads="/upload")
+    async with serving(guard, budget=budget) as port:
+        _, answer = await sent_to(port, upload(64 << 20), 64)
+        assert answer.startswith(b"HTTP/1.1 200")
+        await until(lambda: budget.flight.total == 0)
+    assert size == 64 << 20
+    assert held_most < 1 << 20
+
+
+async def test_a_file_that_is_refused_is_not_read() -> None:
+    async def refuse(*_: object) -> None:
+        raise RequestRefused(TOO_LARGE)
+
+    async with serving(Guard(refuse, hosts=["desk"], uploads="/upload")) as port:
+        taken, _ = await sent_to(port, upload(1 << 40), 200)
+        assert taken < 32  # what the system has buffered
+        assert (await answer_to(port, upload(1 << 40))).startswith(b"HTTP/1.1 413")
 
 
 async def test_a_network_with_its_full_number_of_connections_loses_the_oldest_silent_one(

@@ -75,6 +75,9 @@ def test_every_reason_has_a_text() -> None:
         assert IN_ENGLISH.note(visit_events.SentBack(why=why, queue="exams"))
     for refused in visit_events.LineRefusal:
         assert IN_ENGLISH.note(visit_events.VisitorLineRefused(reason=refused, text="hi"))
+        taking_back = IN_ENGLISH.note(visit_events.VisitorLineRefused(reason=refused, text=""))
+        assert taking_back.endswith(".")
+        assert "\u201c" not in taking_back
     assert (
         IN_ENGLISH.end(visit_events.VisitEnded(cause=None))
         == "The session has ended while you were away."
