@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -32,7 +33,7 @@ from chatapp.validation import (
     registry_key_from,
     servers_from,
 )
-from chatapp.wire.address import parse_port
+from chatapp.wire.address import Address, parse_port
 from chatapp.wire.errors import needs_extra
 
 _ARGUMENTS: Final = ("server-ip", "server-port")
@@ -40,6 +41,7 @@ _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
 _OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
+_MEMBERS_MAX: Final = 1_000
 _FAILED: Final = 1
 
 
@@ -86,6 +88,13 @@ class WebOptions(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         typer.Option(metavar="LANGUAGE", help="en or hi, for browsers that ask for neither."),
     ] = None
+    members: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT",
+            help="Let so many people have accounts and sign in; by default nobody.",
+        ),
+    ] = None
     data: Data = None
     log_level: Logging = QUIET
     registry_key: RegistryKey = None
@@ -110,6 +119,7 @@ def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int
         "--proxy": options.proxy,
         "--host": options.host,
         "--queue": options.queue,
+        "--members": options.members,
         "--lang": options.lang,
     }
     for option, value in of_visitors.items():
@@ -143,12 +153,30 @@ def _title_from(options: WebOptions) -> str:
     return title
 
 
+def _members_from(count: int | None, *, is_private: bool) -> int:
+    if count is None:
+        return 0
+    if not 1 <= count <= _MEMBERS_MAX:
+        raise Misuse(f"--members: has to be between 1 and {_MEMBERS_MAX:,}")
+    if not is_private:
+        raise Misuse(
+            "--members: passphrases go by https alone: listen at 127.0.0.1, and name a proxy with TLS"
+        )
+    return count
+
+
+def _is_private(listen_at: Address, proxies: Sequence[str]) -> bool:
+    """Whether nobody but this machine and a proxy is to reach the port."""
+    return bool(proxies) or ipaddress.ip_address(listen_at.host).is_loopback
+
+
 def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
     if options.code is not None:
         raise Misuse("--code: only an operator (--as) has a join code")
     listen_at = listening_from(options.listen or _LISTEN, "--listen")
     proxies = networks_from(options.proxy or [], "--proxy")
     hosts = hosts_from(options.host or [], "--host")
+    members = _members_from(options.members, is_private=_is_private(listen_at, proxies))
     queue = name_from(options.queue, "--queue") if options.queue else ""
     title = _title_from(options)
     language, folder = language_from(options.lang), folder_from(options.data)
@@ -166,6 +194,7 @@ def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
         title=title,
         language=language,
         data=folder,
+        members=members,
     )
     return run(gateway, log_level=options.log_level.value)
 

@@ -158,6 +158,8 @@ class Maintenance:
         self._emptied: dict[int, int] = {}
         """Streams without a droppable line, with the newest line of the history at that time."""
         self._settled_at = -1
+        self.bytes_kept = BYTES_KEPT
+        """Bytes of pages in use beyond which lines go."""
 
     def step(self) -> bool:
         """Do a little of what there is to do; True when there is more."""
@@ -187,13 +189,14 @@ class Maintenance:
         self,
         *,
         lines_kept: int = LINES_KEPT,
-        bytes_kept: int = BYTES_KEPT,
+        bytes_kept: int | None = None,
         most: int = DROPPED_AT_ONCE,
     ) -> bool:
         """Drop some lines beyond the limits; True when there may be more. The number of a dropped
-        line is never used for another one of ours, and never accepted again from others."""
+        line is never used for another one of ours, and never accepted again from others.
+        `bytes_kept`: by default as the attribute."""
         newest = self.newest()
-        is_full = self._bytes_in_use() > bytes_kept
+        is_full = self._bytes_in_use() > (bytes_kept or self.bytes_kept)
         if newest <= lines_kept and not is_full:
             return False
         if self._space.count(newest):

@@ -24,6 +24,7 @@ from chatapp.peer.core.records import Loaded, Related
 from chatapp.peer.core.registry.session import State as SessionState
 from chatapp.peer.core.relations import told
 from chatapp.peer.node.answers import ANSWERS, begin
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import FILES, KeyFolder
@@ -72,6 +73,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whose files are fetched without a question; None: nobody's."""
     gives_marks: bool
     """Whether people who do the same are told what the user has seen of theirs."""
+    bounds: FolderBounds | None = None
+    """What it may use of a machine that is not its user's; None: all that its user may."""
 
     @property
     def server_names(self) -> list[str]:
@@ -147,6 +150,8 @@ class PeerNode:
             self._files: Files | None = None
             undo.pop_all()
         self.receipts: Final = Receipts()
+        if settings.bounds is not None:
+            self.storage.history.maintenance.bytes_kept = settings.bounds.history
         self.storage.maintain()
         self.feed: Final = feed or EventFeed[events.Event](
             self._loop, has_room=self.driver.schedule
@@ -520,6 +525,7 @@ class PeerNode:
                 settings.machine,
                 downloads=settings.downloads,
                 auto_accept=settings.auto_accept,
+                bounds=settings.bounds,
             )
             self._files.begin()
         return self._files
@@ -609,12 +615,20 @@ class PeerNode:
             else:
                 self.tell(self.files.noted(events))
                 self.files.tell()
+        if core.tunnels:
+            self._tunnels_came()
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)
         storage.commits.file_if_due(now=now)
         if storage.commits.filing_trouble is not None:
             storage.tell_filing_trouble()
+
+    def _tunnels_came(self) -> None:
+        frames = list(self.core.tunnels)
+        self.core.tunnels.clear()
+        if self._files is not None:
+            self._files.tunnels.frames_came(frames)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""

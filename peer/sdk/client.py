@@ -26,6 +26,7 @@ from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.requests import Edit, Moment, Node, React, Retract, Send, Sending, Wait
 from chatapp.peer.api.state import PeerState, RoomState, State
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.driver import resolved
 from chatapp.peer.node.feed import EventFeed, Subscription
 from chatapp.peer.node.local import NodeSettings, PeerNode, line_id
@@ -253,6 +254,7 @@ class Peer:
         downloads: Path | None = None,
         auto_accept: AutoAccept | None = None,
         gives_marks: bool = False,
+        bounds: FolderBounds | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
         """`server`: the registry's host (an IP address or a name) and port; its key is remembered
@@ -264,8 +266,8 @@ class Peer:
         no known key. `slow_link`: spare the link to the registry, whatever is measured.
         `downloads`: where to put files that others give us, by default where the platform puts
         such. `auto_accept`: whose files are fetched without a question. `gives_marks`: exchange seen
-        marks (`Seen`) with people who do so, too. `machine`:
-        where the peer runs.
+        marks (`Seen`) with people who do so, too. `bounds`: for somebody whose machine this is not,
+        the folder beyond which no file is read or written. `machine`: where the peer runs.
 
         Raises
         ------
@@ -283,6 +285,7 @@ class Peer:
             downloads=downloads,
             auto_accept=auto_accept,
             gives_marks=gives_marks,
+            bounds=bounds,
         )
         opening = _LocalOpening(
             settings,

@@ -50,6 +50,8 @@ _REFUSALS: Final = {
     FileRefusal.NO_FOLDER: "is no folder that can be written to",
     FileRefusal.NOT_KEPT: "is not offered, as your disk takes no note of it",
     FileRefusal.NO_PORT: "is not offered, as nobody could connect to fetch it",
+    FileRefusal.NOT_YOURS: "is not in your folder at the web desk",
+    FileRefusal.NO_ROOM: "finds no room in your folder at the web desk",
 }
 
 
@@ -139,7 +141,11 @@ def listed(files: Iterable[FileTransfer]) -> list[str]:
 
 
 def _listed(file: FileTransfer) -> str:
-    return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}"
+    return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}{_way(file)}"
+
+
+def _way(file: FileTransfer) -> str:
+    return " (by UDP: no TCP connection can be made)" if file.is_tunnelled else ""
 
 
 def standing(file: FileTransfer) -> str:

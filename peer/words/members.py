@@ -11,13 +11,11 @@ FILES_TO_OFFER: Final = "Offer to {who}:"
 NO_RECIPIENT: Final = "Open the conversation with a person, or a room, to offer a file there."
 NO_LENGTH: Final = "A file is sent with its length."
 TOO_MANY_UPLOADS: Final = "Other files are on their way; try again in a moment."
-UPLOAD_TOO_LARGE: Final = (
-    "A page takes files of up to 4 GiB. /send_file <name> <path> offers larger ones."
-)
-TOO_MUCH_UPLOADED: Final = "the files that you offer by the page have 16 GiB already"
+TOO_MUCH_UPLOADED: Final = "the files that you offer by the page take as much as they may already"
 NO_SPACE: Final = "your disk has no space for it"
 NO_SUCH_FILE: Final = "This file is not here."
 NO_PICTURE: Final = "This file is no picture that the page shows."
+_GIB: Final = 1 << 30
 VERIFY: Final = "Safety number"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""
@@ -40,10 +38,21 @@ OVER: Final = (
 )
 CLOSED: Final = "This window is closed; your program goes on."
 GONE: Final = "This window was closed, and nothing was done: reload the page, and do it again."
+AWAY_DESK: Final = "The web desk does not answer. What you send goes out when it is back."
 AWAY: Final = (
     "Your program does not answer. If it has ended, start it again with --web, "
     "and open the address that it prints."
 )
+
+
+def upload_too_large(most: int) -> str:
+    """Say how large a file may be that the page takes. `most`: in bytes."""
+    if most >= _GIB:
+        return (
+            f"A page takes files of up to {most // _GIB} GiB. "
+            "/send_file <name> <path> offers larger ones."
+        )
+    return f"This page takes files of up to {most >> 20} MiB."
 
 
 def welcome_lines(me: str) -> list[str]:

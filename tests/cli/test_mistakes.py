@@ -91,6 +91,16 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
             "web 127.0.0.1 5000 --as bob --listen 0.0.0.0:8081",
             "--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]",
         ),
+        ("web 127.0.0.1 5000 --members 0", "--members: has to be between 1 and 1,000"),
+        ("web 127.0.0.1 5000 --members 1001", "--members: has to be between 1 and 1,000"),
+        (
+            "web 127.0.0.1 5000 --members 5 --listen 0.0.0.0:8080",
+            "--members: passphrases go by https alone: listen at 127.0.0.1, and name a proxy with TLS",
+        ),
+        (
+            "web 127.0.0.1 5000 --as bob --members 5",
+            "--members: it is for the page of visitors, not for an operator's (--as)",
+        ),
         (
             "web 127.0.0.1 5000 --as bob --queue desk",
             "--queue: it is for the page of visitors, not for an operator's (--as)",

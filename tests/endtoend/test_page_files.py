@@ -13,6 +13,7 @@ from typing import Final
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from chatapp.peer.faces.web.limits import UPLOAD_MAX
 from chatapp.peer.words import members as words
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible
 from tests.cast.lines import beginning
@@ -171,7 +172,7 @@ async def test_files_are_chosen_dropped_pasted_and_offered(talk: Talk, tmp_path:
     await page.evaluate("told.most = 10")
     assert await page.evaluate(f"(given) => ({GIVES})('drop', given)", given)
     await offer.click()
-    await expect(page.get_by_role("alert")).to_have_text(words.UPLOAD_TOO_LARGE)
+    await expect(page.get_by_role("alert")).to_have_text(words.upload_too_large(UPLOAD_MAX))
     await talk.opens("everybody")
     await expect(waiting).to_be_hidden()
     await page.evaluate("told.most = 1e9")

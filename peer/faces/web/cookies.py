@@ -16,23 +16,36 @@ class SessionCookie:
     """The cookie of one kind of session. Its name says that only this host may set it, when the
     page came by https."""
 
-    def __init__(self, name: str, *, lasts_for: int) -> None:
-        """`lasts_for`: seconds after which the browser forgets it."""
+    def __init__(self, name: str, *, lasts_for: int | None) -> None:
+        """`lasts_for`: seconds after which the browser forgets it; None: when it is closed."""
         self._name: Final = name
         self._lasts_for: Final = lasts_for
 
     def read(self, request: Request) -> str | None:
         """Return what the request's secret is remembered by; None without a secret."""
-        secret = request.cookies.get(self._named(request), "")
-        return hashed(secret) if _SECRET.fullmatch(secret) else None
+        secret = self.secret(request)
+        return None if secret is None else hashed(secret)
 
-    def give(self, request: Request, response: Response, secret: str, *, path: str = "/") -> None:
+    def secret(self, request: Request) -> str | None:
+        """Return the secret that a request shows; None without one."""
+        secret = request.cookies.get(self._named(request), "")
+        return secret if _SECRET.fullmatch(secret) else None
+
+    def give(
+        self,
+        request: Request,
+        response: Response,
+        secret: str,
+        *,
+        path: str = "/",
+        lasts_for: int | None = None,
+    ) -> None:
         """Give the browser its secret. `path`: below which it is shown; another one than `/` over
-        http only."""
+        http only. `lasts_for`: seconds, if this one lasts longer than others."""
         response.set_cookie(
             self._named(request),
             secret,
-            max_age=self._lasts_for,
+            max_age=lasts_for or self._lasts_for,
             path=path,
             secure=_is_secure(request),
             httponly=True,

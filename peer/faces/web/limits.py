@@ -205,3 +205,70 @@ ACTIONS_BURST: Final = 40.0
 DESCRIPTORS_PER_SESSION: Final = 2
 """Descriptors that a visit takes beside the connections of its browser: a UDP port, and a link to
 the registry."""
+
+
+ACCOUNTS_MAX: Final = 1_000
+"""Accounts that a web desk may be told to keep: each has 64 MiB of its disk at most."""
+
+FOLDER_MAX: Final = 64 * 1024 * 1024
+"""Bytes of an account: of what was said the oldest goes, and no file is taken, past it."""
+
+FOLDER_OPENED_MAX: Final = 4 * FOLDER_MAX
+"""Bytes that a sealed folder may have: more are damage, or a trap of somebody who can write to the
+disk."""
+
+FOLDER_FILES_MAX: Final = 10_000
+"""Files in it."""
+
+PASSPHRASE_MIN: Final = 8
+"""Characters of a new passphrase (NIST SP 800-63B, 5.1.1.1)."""
+
+PASSPHRASE_MAX: Final = 256
+"""Characters of a passphrase: half of what a form may have in a field."""
+
+TRIES_BURST: Final = 8.0
+"""Wrong passphrases at once for one name from one network."""
+
+TRIES_PER_SECOND: Final = 1 / 30
+"""The same averaged: a million a year, where a passphrase of four words has 10**15."""
+
+TRIES_OF_NAME_BURST: Final = 80.0
+"""Wrong passphrases at once for one name from all networks. Whoever uses them up delays somebody who
+signs in, and nobody who is signed in."""
+
+TRIES_OF_NETWORK_BURST: Final = 80.0
+"""Wrong passphrases at once from one network, for whatever names: a school behind one address in
+the morning."""
+
+TRIES_OF_NETWORK_PER_SECOND: Final = 0.5
+"""The same averaged."""
+
+TRIES_WAITING_MAX: Final = 400
+"""Passphrases that are looked at one after the other: for 64 MiB and a tenth of a second each."""
+
+TRIES_WAITING_PER_NETWORK: Final = 200
+"""The same of one network, which takes turns with the others."""
+
+MAKES_BURST: Final = 100.0
+"""Accounts that may be made from one network at once: a school on its first day."""
+
+MAKES_PER_SECOND: Final = 1 / 60
+"""The same averaged."""
+
+SESSIONS_PER_ACCOUNT: Final = 8
+"""Browsers in which somebody is signed in; for a further one, the oldest is signed out."""
+
+SESSION_LASTS_FOR: Final = 12 * 3_600
+"""Seconds after which a browser must sign in again that is not to stay."""
+
+STAYING_LASTS_FOR: Final = 30 * 86_400
+"""Seconds for the others."""
+
+NODE_STAYS: Final = 900.0
+"""Seconds for which a node runs on when the last window has closed."""
+
+MEMBER_REQUESTS_BURST: Final = 300.0
+"""Requests of one account at once: eight windows that are opened again."""
+
+MEMBER_REQUESTS_PER_SECOND: Final = 20.0
+"""The same averaged: somebody who types sends three a second."""

@@ -16,10 +16,12 @@ from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.api.files import AutoAccept, FileState, FileTransfer
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import part_path, prepare, target_of
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
 from chatapp.peer.node.files.serving import Serving
 from chatapp.peer.node.files.store import FileStore, encoded
+from chatapp.peer.node.files.tunnels import Tunnels, Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.codec import decode_file_offer, encode
@@ -48,9 +50,12 @@ class Files:
         *,
         downloads: Path | None,
         auto_accept: AutoAccept | None,
+        bounds: FolderBounds | None = None,
     ) -> None:
         """`downloads`: where files are put that the user gives no other place; None: where the
-        platform puts such. `auto_accept`: whose files are fetched without a question."""
+        platform puts such. `auto_accept`: whose files are fetched without a question. `bounds`: as
+        in `NodeSettings`."""
+        self._bounds: Final = bounds
         self._node: Final = node
         self._machine: Final = machine
         self._chosen_downloads: Final = downloads
@@ -67,8 +72,15 @@ class Files:
             tell=self.tell,
             under_way=self._under_way,
         )
+        self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._port: Final = FetchingPort(
-            node, self._book, self._store, self._worker, machine=machine, tell=self.tell
+            node,
+            self._book,
+            self._store,
+            self._worker,
+            connect=Ways(machine.connect, self.tunnels),
+            rng=machine.rng,
+            tell=self.tell,
         )
         self._fetches: Final[dict[int, tuple[Fetching, asyncio.Task[None]]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
@@ -93,6 +105,7 @@ class Files:
         """End all links. What is on its way goes on at the next start."""
         self._is_closed = True
         self._serving.close()
+        self.tunnels.close()
         for _, task in self._fetches.values():
             task.cancel()
         for task in self._tasks:
@@ -116,6 +129,8 @@ class Files:
             raise FileRefused(FileRefusal.IS_US)
         key = secrets.token_bytes(_KEY_SIZE)
         path = Path(whole_path(request.path))
+        if self._bounds is not None:
+            self._bounds.check(path)
         try:
             ready = await self._worker.run(lambda: prepare(path, key))
             content = content_id(key, ready.offer.pages)
@@ -168,6 +183,9 @@ class Files:
         if file.state not in MAY_BE_ACCEPTED:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
+        if self._bounds is not None:
+            place = Path(path) if path else self._downloads / file.name
+            self._bounds.check(place, grows_by=file.size)
         target = target_of(path, self._downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)

@@ -5,23 +5,24 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import stat
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from chatapp.peer.api.conversations import NOBODY
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
-from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused
+from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused, client_of
 from chatapp.peer.faces.web.limits import (
     PICTURE_MAX,
     STREAM_SIGN_OF_LIFE,
@@ -51,6 +52,7 @@ SANDBOXED: Final = "default-src 'none'; sandbox"
 """The content security policy of a stranger's file: whatever it is, it can do nothing."""
 
 _DIGITS_MAX: Final = 9
+_FIRST_MAX: Final = 1 << 30
 
 
 class Unclear(ChatAppError):
@@ -60,14 +62,27 @@ class Unclear(ChatAppError):
 class OpenWindows:
     """The windows that browsers have open on one person's node."""
 
-    def __init__(self, name: Callable[[], PeerName], home: Path) -> None:
-        """`name`: tells the person's name, which may change. `home`: where their folder is."""
+    def __init__(
+        self,
+        name: Callable[[], PeerName],
+        home: Path,
+        *,
+        uploads: int | None = None,
+        is_own: bool = True,
+    ) -> None:
+        """`name`: tells the person's name, which may change. `home`: where their folder is.
+        `uploads`: how many bytes of files browsers may give, if not as many as on one's own
+        machine. `is_own`: whether the pages belong to this run of the program, and are over with
+        it."""
+        self._last_word = "bye" if is_own else ""
         self._name: Final = name
         self._home: Final = home
-        self.uploads: Final = Uploads(home / UPLOADS / name())
+        self.uploads: Final = Uploads(home / UPLOADS / name(), most=uploads)
         self._loop: Final = asyncio.get_running_loop()
         self._open: Final[dict[int, Window]] = {}
-        self._count = 0
+        # Windows of an earlier run have other numbers, or a page would go on in a window that is not
+        # its own.
+        self._count = 0 if is_own else secrets.randbelow(_FIRST_MAX)
         self._closing: Final[set[asyncio.Task[None]]] = set()
         self._sweeps: asyncio.TimerHandle | None = None
         self.is_over = False
@@ -114,10 +129,16 @@ class OpenWindows:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
+    def lock(self) -> None:
+        """Have all pages locked: whoever has them is signed out."""
+        self._last_word = "locked"
+        self.end_streams()
+
     def end_streams(self) -> None:
         """Let all browsers go."""
         self.is_over = True
         for window in self._open.values():
+            window.last_word = self._last_word
             window.streams.clear()
 
     async def close(self) -> None:
@@ -128,6 +149,37 @@ class OpenWindows:
         for window in list(self._open.values()):
             self._drop(window)
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+class Door(Protocol):
+    """Who may see which windows."""
+
+    @property
+    def proof_key(self) -> bytes:
+        """By which a page tells the program that it came from; empty if it need not."""
+
+    @property
+    def account(self) -> str:
+        """The address of the page with which one signs out, from the page of a window; empty if
+        there is none."""
+
+    async def windows_for(self, request: Request) -> OpenWindows | Response:
+        """Return the windows of whoever asks, or the answer if there are none."""
+
+
+class OwnDoor:
+    """The door of a page for one person alone."""
+
+    account: Final = ""
+
+    def __init__(self, windows: OpenWindows, access: Access, entrance: Entrance) -> None:
+        self._windows: Final = windows
+        self._entrance: Final = entrance
+        self.proof_key: Final = access.proof_key
+
+    async def windows_for(self, request: Request) -> OpenWindows | Response:
+        """As in `Door`."""
+        return self._windows if self._entrance.admits(request) else self._entrance.locked()
 
 
 class MemberApp:
@@ -143,12 +195,22 @@ class MemberApp:
         budget: WebBudget | None = None,
     ) -> None:
         """`entered`: as in `Entrance`. `hosts`, `budget`: as in `Guard`."""
-        self._windows: Final = windows
-        self._access: Final = access
-        self._entrance: Final = Entrance(access, title=TITLE, entered=entered)
-        routes = [
-            *self._entrance.routes,
-            Route("/assets/{name}", ASSETS.serve),
+        entrance = Entrance(access, title=TITLE, entered=entered)
+        budget = budget or WebBudget()
+        pages = MemberPages(OwnDoor(windows, access, entrance), budget)
+        assets = Route("/assets/{name}", ASSETS.serve)
+        routes = [*entrance.routes, assets, *pages.routes]
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget, uploads="/upload")
+        """The application, behind its guard."""
+
+
+class MemberPages:
+    """The pages of windows, for whoever the door lets in."""
+
+    def __init__(self, door: Door, budget: WebBudget) -> None:
+        self._door: Final = door
+        self._turns: Final = budget.turns
+        self.routes: Final[list[BaseRoute]] = [
             Route("/{page}/assets/{name}", ASSETS.serve),
             Route("/{page}/{window:int}/assets/{name}", ASSETS.serve),
             Route("/{page}/", self._open),
@@ -160,27 +222,28 @@ class MemberApp:
             Route("/{page}/{window:int}/picture/{id}", self._picture),
             Route("/{page}/{window:int}/upload", self._upload, methods=["POST"]),
         ]
-        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget, uploads="/upload")
-        """The application, behind its guard."""
+        """What is served below the first part of an address."""
 
     # --- pages
 
     async def _open(self, request: Request) -> Response:
-        if not self._entrance.admits(request):
-            return self._entrance.locked()
+        windows = await self._door.windows_for(request)
+        if isinstance(windows, Response):
+            return windows
         try:
-            window = await self._windows.open()
+            window = await windows.open()
         except (ChatAppError, OSError) as error:
             return PlainTextResponse(f"{error}\n", 503)
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{window.number}/{query}", 303)
 
-    def _window_of(self, request: Request) -> Window | Response:
+    async def _window_of(self, request: Request) -> Window | Response:
         """Return the window that a request names, or the answer if there is none. A form is not led
         to another window: what it says would be lost."""
-        if not self._entrance.admits(request):
-            return self._entrance.locked()
-        window = self._windows.known(request.path_params["window"])
+        windows = await self._door.windows_for(request)
+        if isinstance(windows, Response):
+            return windows
+        window = windows.known(request.path_params["window"])
         if (window is None or window.is_over) and request.method == "POST":
             return PlainTextResponse(words.GONE, 410)
         if window is None or window.is_over:
@@ -192,25 +255,28 @@ class MemberApp:
         return Page(window, now=asyncio.get_running_loop().time(), wall=time.time())
 
     async def _home(self, request: Request) -> Response:
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, Response):
             return window
         wanted = conversation_of(request.query_params.get("with", ""))
         if wanted is not None and wanted != window.view.open_pane.conversation:
             window.runner.choose(wanted)
-        return self._page(window).home(proof_key=self._access.proof_key)
+        async with self._turns.turn(client_of(request.scope)):
+            door = self._door
+            return self._page(window).home(proof_key=door.proof_key, account=door.account)
 
     async def _frame(self, request: Request) -> Response:
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, Response):
             return window
         window.seen_all(until=asyncio.get_running_loop().time() + FRAME_STAYS)
-        return self._page(window).frame(window.version)
+        async with self._turns.turn(client_of(request.scope)):
+            return self._page(window).frame(window.version)
 
     # --- what the user does
 
     async def _do(self, request: Request) -> Response:
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, Response):
             return window
         fields = await fields_of(request)
@@ -232,7 +298,7 @@ class MemberApp:
 
     async def _upload(self, request: Request) -> Response:
         """Take a file that the browser gives, and offer it in a conversation."""
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, Response):
             window.headers["connection"] = "close"  # what is sent is not read
             return window
@@ -254,7 +320,7 @@ class MemberApp:
             part = FilePart(boundary, content)
             await part.begin()
             name, content = part.name, part.content()
-        path = await self._windows.uploads.take(name, int(length), content)
+        path = await window.uploads.take(name, int(length), content)
         await window.offer_file(what, path)
         if wants_json(request):
             return Response(status_code=204)
@@ -292,7 +358,7 @@ class MemberApp:
         )
 
     async def _file_of(self, request: Request) -> tuple[Path, os.stat_result] | Response:
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, Response):
             return window
         try:
@@ -307,16 +373,17 @@ class MemberApp:
     # --- the stream of news
 
     async def _events(self, request: Request) -> Response:
-        window = self._window_of(request)
+        window = await self._window_of(request)
         if isinstance(window, RedirectResponse):
             return StreamResponse(_gone())
         if isinstance(window, Response):
             return locked_stream()
         asked = request.headers.get("last-event-id") or request.query_params.get("since", "")
         is_number = asked.isascii() and asked.isdecimal() and len(asked) <= _DIGITS_MAX
-        return StreamResponse(self._news(window, int(asked) if is_number else 0))
+        since = int(asked) if is_number else 0
+        return StreamResponse(self._news(window, since, client_of(request.scope)))
 
-    async def _news(self, window: Window, since: int) -> AsyncGenerator[bytes, None]:
+    async def _news(self, window: Window, since: int, network: str) -> AsyncGenerator[bytes, None]:
         """Yield what has changed since a version, and a goodbye when the program ends. Each piece is
         made when the one before it was taken."""
         stream = window.streams.enter()
@@ -330,13 +397,16 @@ class MemberApp:
                         yield SIGN_OF_LIFE
                     continue
                 is_first = False
-                told = self._page(window).news(since=since, sent=sent)
+                async with self._turns.turn(network):
+                    version = window.version
+                    told = self._page(window).news(since=since, sent=sent)
                 since = version
                 yield server_event(json.dumps(told), number=str(version))
-            if self._windows.is_over:
-                yield server_event(json.dumps({"bye": True}), number="")
-            elif window.is_over:
-                yield server_event(json.dumps({"closed": True}), number="")
+            last_word = window.last_word
+            if last_word is None:
+                last_word = "closed" if window.is_over else ""
+            if last_word:
+                yield server_event(json.dumps({last_word: True}), number="")
         finally:
             window.streams.exit(stream)
             window.seen_at = asyncio.get_running_loop().time()

@@ -17,7 +17,7 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN, UPLOAD_MAX
+from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
 from chatapp.peer.view.layout import LINE_END
 from chatapp.peer.view.panes import ListRow
@@ -234,8 +234,9 @@ class Page:
             told["calls"] = calls
         return told
 
-    def home(self, *, proof_key: bytes) -> HTMLResponse:
-        """Return the whole page. `proof_key`: by which it tells the program that it came from."""
+    def home(self, *, proof_key: bytes, account: str = "") -> HTMLResponse:
+        """Return the whole page. `proof_key`: by which it tells the program that it came from;
+        empty if it need not. `account`: the address of the page of an account; empty for none."""
         window = self.window
         me = window.view.state.name
         what = window.view.open_pane.conversation
@@ -251,12 +252,13 @@ class Page:
             placeholder=texts.placeholder(what),
             draft=window.draft,
             proof_key=proof_key.hex(),
+            account=account,
             over=words.OVER.format(name=shown_name(me)),
             closed=words.CLOSED,
-            away=words.AWAY,
+            away=words.AWAY_DESK if account else words.AWAY,
             offer=words.FILES_TO_OFFER,
-            most=UPLOAD_MAX,
-            large=words.UPLOAD_TOO_LARGE,
+            most=window.uploads.most,
+            large=words.upload_too_large(window.uploads.most),
         )
 
     def frame(self, turn: int) -> HTMLResponse:

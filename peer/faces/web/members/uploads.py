@@ -32,19 +32,26 @@ _RANDOM: Final = 8
 class Uploads:
     """The copies of one person's files, each in a folder of its own: so it keeps its name."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: made when there is something to keep."""
+    def __init__(self, folder: Path, *, most: int | None = None) -> None:
+        """`folder`: made when there is something to keep. `most`: bytes of all copies together, if
+        they are fewer than elsewhere."""
         self._folder: Final = folder
+        self._most: Final = most
         self._under_way: Final[dict[Path, int]] = {}
         """The folders of those that are coming or about to be offered, and their sizes."""
+
+    @property
+    def most(self) -> int:
+        """Bytes of one file at most."""
+        return min(UPLOAD_MAX, self._most or UPLOAD_MAX)
 
     async def take(self, name: str, size: int, pieces: AsyncIterable[bytes]) -> Path:
         """Store a file, and return where it is; `settle` is called when it is offered or not. Raises
         RequestRefused."""
         if len(self._under_way) >= UPLOADS_AT_ONCE:
             raise RequestRefused(Refusal(429, words.TOO_MANY_UPLOADS, {"retry-after": "5"}))
-        if size > UPLOAD_MAX:
-            raise RequestRefused(Refusal(413, words.UPLOAD_TOO_LARGE))
+        if size > self.most:
+            raise RequestRefused(Refusal(413, words.upload_too_large(self.most)))
         path = self._folder / os.urandom(_RANDOM).hex() / clean_name(name)
         self._under_way[path.parent] = size
         try:
@@ -85,13 +92,13 @@ class Uploads:
             async for piece in pieces:
                 size -= len(piece)
                 if size < 0:
-                    raise RequestRefused(Refusal(413, words.UPLOAD_TOO_LARGE))
+                    raise RequestRefused(Refusal(413, words.upload_too_large(self.most)))
                 await asyncio.to_thread(_write, file.fileno(), piece)
 
     def _open(self, path: Path) -> int:
         make_private(self._folder)
         coming = sum(self._under_way.values())
-        if coming + _size_of(self._folder) > UPLOADS_KEPT_MAX:
+        if coming + _size_of(self._folder) > (self._most or UPLOADS_KEPT_MAX):
             raise OSError(0, words.TOO_MUCH_UPLOADED)
         if shutil.disk_usage(self._folder).free < coming + UPLOADS_SPARED:
             raise OSError(0, words.NO_SPACE)

@@ -51,7 +51,7 @@ class Window:
         """`peer`: attached to the node, and open; the window closes it. `uploads`: where files are
         that browsers have given to the program."""
         self.number: Final = number
-        self._uploads: Final = uploads
+        self.uploads: Final = uploads
         self._peer: Final = peer
         self._loop: Final = asyncio.get_running_loop()
         self.streams: Final = Windows(self._loop, most=STREAMS_PER_SESSION)
@@ -78,6 +78,9 @@ class Window:
         """Who has called the user, and how, each with its version."""
         self.is_over = False
         """Whether the node, or this window of it, has ended."""
+        self.last_word: str | None = None
+        """What streams say when all windows are closed; empty if the pages are to look for us again.
+        None while they are not."""
         self._is_looking = False
         self._looked_until = float("-inf")
         self._keys: Final = itertools.count(1)
@@ -153,7 +156,7 @@ class Window:
         if changes.wants_files:
             self.put_panel("files")
         if any(isinstance(event, FileChanged) and event.file.is_ours for event in changes.batch):
-            _ = self.start(self._uploads.sweep(self.view.transfers))
+            _ = self.start(self.uploads.sweep(self.view.transfers))
         self.streams.wake()
 
     async def shown(self) -> None:
@@ -294,7 +297,7 @@ class Window:
         try:
             is_offered = await self.runner.perform(self.view.offer_file(request))
         finally:
-            await self._uploads.settle(path, is_offered=is_offered)
+            await self.uploads.settle(path, is_offered=is_offered)
 
     def file_here(self, id_: int) -> Path | None:
         """Return where the file of somebody else is that the line with this id offers; None if it is

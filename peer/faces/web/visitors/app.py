@@ -14,7 +14,7 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, issue_number
@@ -75,11 +75,13 @@ class VisitorApp:
         hosts: Sequence[str] = (),
         forwarded: Callable[[], None] | None = None,
         budget: WebBudget | None = None,
+        beside: Sequence[BaseRoute] = (),
     ) -> None:
-        """`title`: the name of the desk; empty for the usual one. All else is as in `Guard`."""
+        """`title`: the name of the desk; empty for the usual one. `beside`: what is served to
+        members. All else is as in `Guard`."""
         self._turns: Final = (budget := budget or WebBudget()).turns
         self._gateway: Final = gateway
-        self._pages: Final = Pages(title)
+        self._pages: Final = Pages(title, has_members=bool(beside))
         self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
         routes = [
             Route("/", self._home),
@@ -106,11 +108,13 @@ class VisitorApp:
                     "new": self._new,
                 }.items()
             ),
+            *beside,
         ]
         self.asgi: Final = Guard(
             Router(routes),
             hosts=hosts,
             forwarded=forwarded,
+            uploads="/upload" if beside else None,
             read_clock=gateway.read_clock,
             budget=budget,
         )

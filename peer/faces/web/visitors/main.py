@@ -11,6 +11,8 @@ import msgspec
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.faces.program import FAILED, INTERRUPTED, start_logging
+from chatapp.peer.faces.web.accounts.accounts import Accounts
+from chatapp.peer.faces.web.accounts.app import AccountPages
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
 from chatapp.peer.faces.web.page import compile_templates
@@ -25,6 +27,7 @@ from chatapp.peer.faces.web.server import (
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
 from chatapp.peer.faces.web.visitors.texts import TEXTS
+from chatapp.peer.words import accounts as words
 from chatapp.peer.words.catalog import ENGLISH, catalog_of
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address
@@ -48,6 +51,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
     """Of browsers that ask for none of ours; None: English."""
     data: Path | None
+    members: int = 0
+    """How many people may have accounts; 0: the gateway serves visitors alone."""
 
 
 def run(options: GatewayOptions, *, log_level: str) -> int:
@@ -82,6 +87,11 @@ async def _run(options: GatewayOptions, budget: WebBudget) -> int:
             say(TEXTS[ENGLISH]("terminal.serving", place=Address(*listener.getsockname()[:2])))
             say(TEXTS[ENGLISH]("terminal.key", key=gateway.fingerprint.replace(" ", "")))
             gateway.open()
+            accounts = None if not options.members else _accounts(gateway, options)
+            if accounts is not None:
+                accounts.open()
+                undo.push_async_callback(accounts.close)
+                say(words.members_line(len(accounts), options.members))
         except OSError as error:
             return refuse([f"ChatApp: {error.filename or ''}: {error.strerror or error}"])
         except ChatAppError as error:
@@ -92,15 +102,35 @@ async def _run(options: GatewayOptions, budget: WebBudget) -> int:
             hosts=options.hosts,
             forwarded=None if options.proxies else _warn_of_proxy,
             budget=budget,
+            beside=[]
+            if accounts is None
+            else AccountPages(accounts, budget, title=options.title).routes,
         )
+
+        def end_streams() -> None:
+            gateway.end_streams()
+            if accounts is not None:
+                accounts.end_streams()
+
         return await serve(
             app.asgi,
             listener,
             proxies=options.proxies,
             until=until,
-            ending=gateway.end_streams,
+            ending=end_streams,
             budget=budget,
         )
+
+
+def _accounts(gateway: Gateway, options: GatewayOptions) -> Accounts:
+    compile_templates("members")
+    compile_templates("accounts")
+    return Accounts(
+        gateway.folder.path,
+        options.servers,
+        registry_key=options.registry_key,
+        most=options.members,
+    )
 
 
 def _tell(event: visit_events.VisitEvent, *, until: asyncio.Future[int]) -> None:

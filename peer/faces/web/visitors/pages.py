@@ -57,9 +57,11 @@ class FormShown:
 class Pages:
     """The pages of one desk."""
 
-    def __init__(self, title: str) -> None:
-        """`title`: the name of the desk; empty for the usual one."""
+    def __init__(self, title: str, *, has_members: bool = False) -> None:
+        """`title`: the name of the desk; empty for the usual one. `has_members`: whether one can
+        sign in there."""
         self._title: Final = title
+        self._has_members: Final = has_members
 
     def title(self, texts: WebTexts) -> str:
         """Return the name of the desk."""
@@ -219,6 +221,7 @@ class Pages:
             kind=kind or name,
             status=status,
             desk=self.title(texts),
+            has_members=self._has_members,
             texts=texts,
             all_texts=TEXTS,
             **values,
