@@ -52,7 +52,7 @@ SCREEN_KEYS: Final = (
     ("r, +, e, d", "on a selected line: reply, emoji; edit or take back your own"),
     ("Ctrl-Y", "copy the selected line"),
     ("Tab", "complete a command or a name"),
-    ("Alt-F", "show the files, and how far each is"),
+    ("Alt-T", "show the files, and how far each is"),
     ("Ctrl-T", "change between dark and light"),
     ("Ctrl-Z", "suspend the program"),
     ("Ctrl-C", "clear the line; on an empty one, leave"),

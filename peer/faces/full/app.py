@@ -101,7 +101,7 @@ class FullApp(App[None]):
             Binding(f"f{number}", f"at_desk('f{number}')", show=False, priority=True)
             for number in range(5, 11)
         ),
-        Binding("alt+f", "open('files')", show=False, priority=True),
+        Binding("alt+t", "open('files')", show=False, priority=True),
         Binding("alt+d", "desk", show=False, priority=True),
         Binding("ctrl+t", "other_theme", show=False, priority=True),
         Binding("pageup", "page(-1)", show=False, priority=True),

@@ -1,4 +1,4 @@
-"""Files that were offered: how far each is, and what can be done about it (files, Alt-F)."""
+"""Files that were offered: how far each is, and what can be done about it (files, Alt-T)."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final

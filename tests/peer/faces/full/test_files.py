@@ -1,12 +1,16 @@
 """Files on the full screen: the bar at the line of an offer, the overlay, and its keys."""
 
+import re
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual.binding import Binding
 
 from chatapp.peer.api import events
 from chatapp.peer.api.files import FileState
+from chatapp.peer.faces.full.app import FullApp
 from chatapp.peer.faces.full.logbook import LogBook
 from chatapp.peer.faces.full.overlays.files import FilesOverlay
 from chatapp.peer.faces.full.theme import ASCII, UNICODE, Signs
@@ -78,6 +82,17 @@ async def test_keys_do_what_makes_sense_and_a_hostile_name_stays_text() -> None:
         assert not host.is_current_overlay
 
 
+def test_what_a_terminal_sends_for_the_key_is_no_other_key() -> None:
+    """A terminal sends Escape and the letter: Textual takes those of Alt-F for Ctrl-Right."""
+    letters = [
+        binding.key.removeprefix("alt+")
+        for binding in FullApp.BINDINGS
+        if isinstance(binding, Binding) and re.fullmatch(r"alt\+[a-z]", binding.key)
+    ]
+    assert "t" in letters
+    assert [letter for letter in letters if f"\x1b{letter}" in ANSI_SEQUENCES_KEYS] == []
+
+
 async def test_nothing_is_chosen_where_there_is_nothing() -> None:
     acted: list[object] = []
     host = Host(lambda: FilesOverlay(Transfers(), lambda *one: acted.append(one), signs=ASCII))
@@ -98,7 +113,7 @@ async def test_a_file_is_refused_by_a_key_and_its_line_says_so(
         await bob.send_file("alice", plan)
         await screen.press("alt+a")
         await screen.shows("[file plan.pdf, 320 kB]", "offered · /accept 1 · /refuse 1")
-        await screen.press("alt+f")
+        await screen.press("alt+t")
         await screen.shows("Files", "plan.pdf  320 kB  from bob", "Accept, Refuse", "d refuse")
         await screen.press("d")
         await screen.shows("refused")
