@@ -56,6 +56,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "P1": past.p1,
     "W1": web.w1,
     "X1": files.x1,
+    "X2": files.x2,
     "X3": files.x3,
 }
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -183,12 +183,17 @@ def pairs(
 
 
 def node(
-    name: str, registry: Server, folder: Path, *words: str, core: int | None = None
+    name: str,
+    registry: Server,
+    folder: Path,
+    *words: str,
+    core: int | None = None,
+    prefix: Sequence[str] = (),
 ) -> Process:
-    """One end. `words`: the last ones of its command line."""
+    """One end. `words`: the last ones of its command line; `prefix`: those before it."""
     host, port = registry
     command = [sys.executable, "-m", "bench.node", name, f"{host}:{port}", str(folder / name)]
-    return Process([*command, *filter(None, words)], core=core)
+    return Process([*prefix, *command, *filter(None, words)], core=core)
 
 
 @contextmanager

@@ -1,21 +1,25 @@
 """X1 to X3: files from one program to others.
 
 X1: a file over loopback, against scp and against a plain HTTP download. All read it from the cache
-of the system and write it to the same disk.
+of the system and write it to the same disk. X2: to many at slow lines. X3: beside chat.
 """
 
 import filecmp
+import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from bench.copies import Copy, http, scp
-from bench.direct import Pair, pair
+from bench.direct import Pair, node, pair, ready
 from bench.figures import HIGHER, LOWER, Figure, middle
+from bench.lan import lan
 from bench.machine import Failed, scratch
 from bench.measures import Plan
+from bench.registry import RegistryProcess
 from bench.rivals import Absent
 
 SIZE: Final = 1 << 30
@@ -23,6 +27,13 @@ _MEGABYTE: Final = 1e6
 _MEBIBYTE: Final = 1 << 20
 _PIECE: Final = 16 * _MEBIBYTE
 PINGS: Final = 400
+ROOM: Final = "#lab"
+RECEIVERS: Final = 30
+RECEIVERS_LEAST: Final = 8
+"""Fewer do not have all of a file between them when each has 60 % of it."""
+MEGABITS: Final = 100
+SHARED_SIZE: Final = 100 * _MEBIBYTE
+KILLED_AT: Final = 0.6
 
 _RIVALS: Final = {
     "scp": (scp, 1.5),
@@ -101,6 +112,91 @@ def _check(source: Path, copy: Path) -> None:
     if not filecmp.cmp(source, copy, shallow=False):
         raise Failed("a copy is not what was copied")
     copy.unlink()
+
+
+class Crowd:
+    """A registry, one who offers a file in a room, and those who fetch it: each on a machine of its
+    own, at a line of 100 Mbit/s."""
+
+    def __init__(self, receivers: int, folder: Path, stack: ExitStack) -> None:
+        """Raises Absent."""
+        net = stack.enter_context(lan())
+        address, prefix = net.machine()
+        registry = RegistryProcess(folder / "registry", prefix=prefix)
+        stack.enter_context(registry)
+        self.size: Final = receivers
+        self._folder: Final = folder
+        self._nodes: Final = [
+            stack.enter_context(
+                node(
+                    f"n{number}",
+                    (address, registry.port),
+                    folder,
+                    str(number),
+                    ROOM,
+                    prefix=net.machine(MEGABITS)[1],
+                )
+            )
+            for number in range(receivers + 1)
+        ]
+        for one in self._nodes:
+            if one.told() != "ready":
+                raise Failed("a node did not start")
+
+    def copy(self, source: Path, receivers: int, *, killed_at: float | None = None) -> float:
+        """Let the first so many fetch a file; return the seconds until all have it. `killed_at`:
+        the share of it that each has when the one who offers it is killed."""
+        origin, *others = self._nodes
+        origin.ask(json.dumps({"do": "offer", "to": ROOM, "path": str(source)}))
+        began = time.monotonic()
+        for number, one in enumerate(others):
+            if number < receivers:
+                ready(one, {"do": "fetch", "path": str(self._copy(number))})
+            else:
+                one.ask(json.dumps({"do": "ignore"}))
+        if killed_at is not None:
+            wanted = killed_at * source.stat().st_size
+            while min(one.ask('{"do": "here"}') for one in others) < wanted:
+                time.sleep(0.2)
+            origin.kill()
+        for one in others[:receivers]:
+            one.ask('{"do": "fetched"}')
+        took = time.monotonic() - began
+        for number in range(receivers):
+            _check(source, self._copy(number))
+        return took
+
+    def _copy(self, number: int) -> Path:
+        return self._folder / f"copy{number}"
+
+
+def x2(plan: Plan) -> Iterator[Figure]:
+    """One copy, then all at once, then all with the origin killed at 60 %: once, as it takes
+    minutes."""
+    receivers, size = max(plan.count(RECEIVERS), RECEIVERS_LEAST), plan.count(SHARED_SIZE)
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        try:
+            crowd = Crowd(receivers, folder, stack)
+        except Absent as absence:
+            plan.skip(f"X2: {absence}")
+            return
+        alone, *others = [write_random(folder / f"file{number}", size) for number in range(3)]
+        one = crowd.copy(alone, 1)
+        every = [crowd.copy(others[0], receivers)]
+        every.append(crowd.copy(others[1], receivers, killed_at=KILLED_AT))
+    what = f"{size // _MEBIBYTE} MiB to {receivers} at {MEGABITS} Mbit/s each"
+    for fate, took in zip(("", f", the origin killed at {KILLED_AT:.0%}"), every, strict=True):
+        yield Figure(
+            goal="X2",
+            what=f"{what}{fate}",
+            unit="s",
+            ours=[took],
+            against="one copy",
+            theirs=[one],
+            sense=LOWER,
+            bound=3.0,
+        )
 
 
 def x3(plan: Plan) -> Iterator[Figure]:

@@ -210,6 +210,10 @@ class Process:
         self._complaints.seek(0)
         return self._complaints.read().decode(errors="replace")[-1_000:].strip() or "without a word"
 
+    def kill(self) -> None:
+        """End it at once (`kill -9`)."""
+        self._process.kill()
+
     def stop(self) -> None:
         """Ask it to end, then make it."""
         process = self._process

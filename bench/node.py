@@ -1,8 +1,8 @@
 """One end of a direct conversation under measurement: the SDK's `Peer` in a process of its own.
 
-python -m bench.node NAME REGISTRY-ADDRESS FOLDER LOSS-SEED [uvloop] [early]
+python -m bench.node NAME REGISTRY-ADDRESS FOLDER LOSS-SEED [uvloop] [early] [#ROOM]
 
-`early`: it takes orders before it has the table.
+`early`: it takes orders before it has the table. `#ROOM`: where it is.
 
 Told by lines of JSON on standard input, answers by one line each:
 
@@ -15,6 +15,8 @@ Told by lines of JSON on standard input, answers by one line each:
     {"do": "offer", "to": NAME, "path": P}   a file; how long that took
     {"do": "fetch", "path": P}     "ready"; the file that was offered last comes there
     {"do": "fetched"}              when it is there, how long it took
+    {"do": "ignore"}               the file that was offered last is not wanted
+    {"do": "here"}                 the bytes of it that are here
     {"do": "lose", "share": S}     from now on, this share of the datagrams to us is lost
 
 Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
@@ -148,6 +150,11 @@ class Node:
                 line = await asyncio.wait_for(self._offers.get(), _PATIENCE)
                 self._fetching = asyncio.create_task(self._fetch(line, Path(order["path"])))
                 tell("ready")
+            case "ignore":
+                await asyncio.wait_for(self._offers.get(), _PATIENCE)
+                tell({})
+            case "here":
+                tell((await self._me.files())[-1].done)
             case "fetched":
                 assert self._fetching is not None
                 tell(await self._fetching)
@@ -272,12 +279,15 @@ def tell(answer: object) -> None:
     print(json.dumps(answer), flush=True)
 
 
-async def run(name: str, registry: Address, folder: Path, *, is_early: bool) -> None:
+async def run(
+    name: str, registry: Address, folder: Path, *, rooms: list[str], is_early: bool
+) -> None:
     """Run until standard input ends. `is_early`: take orders before the table is here."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    me = Peer(name, registry, home=folder, machine=Machine(endpoint=LossyEndpoint))
+    machine = Machine(endpoint=LossyEndpoint)
+    me = Peer(name, registry, home=folder, rooms=rooms, machine=machine)
     await me.open()
     try:
         if not is_early:
@@ -297,7 +307,9 @@ def main() -> None:
     name, registry, folder, seed, *rest = sys.argv[1:]
     host, _, port = registry.rpartition(":")
     LossyEndpoint.loss = Loss(int(seed))
-    what = run(name, Address(host, int(port)), Path(folder), is_early="early" in rest)
+    rooms = [word[1:] for word in rest if word.startswith("#")]
+    server = Address(host, int(port))
+    what = run(name, server, Path(folder), rooms=rooms, is_early="early" in rest)
     if "uvloop" in rest:
         import uvloop
 

@@ -19,12 +19,21 @@ Server = tuple[str, int]
 class RegistryProcess(Process):
     """A running registry that listens."""
 
-    def __init__(self, folder: Path, port: int | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        options: Sequence[str] = (),
+        *,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix`: the words before the command."""
         self.port = port or free_port()
         self.folder = folder
         self.options: Final = list(options)
         super().__init__(
             [
+                *prefix,
                 sys.executable,
                 CHECKOUT / "ChatApp.py",
                 "-s",

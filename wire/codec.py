@@ -18,6 +18,7 @@ from chatapp.wire.messages.direct import (
     FileOffer,
     LastOpening,
     SeenUpTo,
+    TunnelFrame,
     Typing,
     Unknown,
 )
@@ -44,7 +45,18 @@ SaidBody = DirectBody | DirectGroupLine | LetterBody | GroupBody
 """The bodies in which somebody says something."""
 Body = TypeVar("Body", DirectBody, DirectGroupLine, LetterBody, GroupBody)
 
-DatagramFrame = DeliveryFrame | LastOpening | Typing | SeenUpTo | Ping | Pong | Probe | Leave | Left
+DatagramFrame = (
+    DeliveryFrame
+    | LastOpening
+    | Typing
+    | SeenUpTo
+    | TunnelFrame
+    | Ping
+    | Pong
+    | Probe
+    | Leave
+    | Left
+)
 """The frames that a sealed datagram may contain (clause 5.3)."""
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -547,6 +547,12 @@ FILE_LINK_IDLE_MAX: Final = 60.0
 FILE_ASKED_MAX: Final = 16
 """Requests on one connection that are not answered: what waits for a reader is 4 MiB at most."""
 
+PIECE_SIZE: Final = 1_000
+"""Bytes of a link in one frame of a tunnel: it fits into any datagram, also one that opens."""
+
+TUNNEL_SPAN_MAX: Final = 1_024
+"""Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
+
 FILE_OTHERS_MAX: Final = 8
 """People of whom one who has a file says that they may have some of it."""
 

@@ -64,3 +64,5 @@ class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes a second, while it is RUNNING."""
     path: str = ""
     """Where it is, or what the user wants to have it called."""
+    is_tunnelled: bool = False
+    """Whether some of it came by UDP: no TCP connection could be made."""

@@ -19,7 +19,7 @@ from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.direct import DirectGroupLine
+from chatapp.wire.messages.direct import DirectGroupLine, TunnelFrame
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.table import Card
 
@@ -178,7 +178,16 @@ class Outputs:
     """The outputs of one node. Every part appends to the lists; the core drains them after each
     turn."""
 
-    __slots__ = ("events", "has_numbered", "new_id", "records", "requests", "syncs", "wants_sync")
+    __slots__ = (
+        "events",
+        "has_numbered",
+        "new_id",
+        "records",
+        "requests",
+        "syncs",
+        "tunnels",
+        "wants_sync",
+    )
 
     def __init__(self, life: int = 0) -> None:
         """`life`: see `Syncs`."""
@@ -191,6 +200,8 @@ class Outputs:
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
         """Requests for the link; dropped while it is down."""
+        self.tunnels: Final[list[tuple[bytes, TunnelFrame]]] = []
+        """What came for tunnels, and from whom; whoever takes it clears the list."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 

@@ -615,12 +615,20 @@ class PeerNode:
             else:
                 self.tell(self.files.noted(events))
                 self.files.tell()
+        if core.tunnels:
+            self._tunnels_came()
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)
         storage.commits.file_if_due(now=now)
         if storage.commits.filing_trouble is not None:
             storage.tell_filing_trouble()
+
+    def _tunnels_came(self) -> None:
+        frames = list(self.core.tunnels)
+        self.core.tunnels.clear()
+        if self._files is not None:
+            self._files.tunnels.frames_came(frames)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""

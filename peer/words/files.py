@@ -141,7 +141,11 @@ def listed(files: Iterable[FileTransfer]) -> list[str]:
 
 
 def _listed(file: FileTransfer) -> str:
-    return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}"
+    return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}{_way(file)}"
+
+
+def _way(file: FileTransfer) -> str:
+    return " (by UDP: no TCP connection can be made)" if file.is_tunnelled else ""
 
 
 def standing(file: FileTransfer) -> str:

@@ -1,11 +1,13 @@
 """Our peer and an independent peer: how ours handles incoming messages (clause 6)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from chatapp.peer.api.events import PersonTyping, Seen
 from chatapp.peer.core.records import IncomingAdded, MarkMoved
+from chatapp.wire.messages.direct import TunnelEnd, TunnelPiece
 from tests.conformance import by_hand
 from tests.conformance.ours import WALL, Ours, acked, frames_for, part
 from tests.conformance.stranger import Stranger
@@ -127,10 +129,28 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 11 and 15 count and the others are ignored"."""
+    """Clause 5.3: "Between peers, tags 1 to 11 and 15 to 18 count and the
+    others are ignored"."""
     ours.receive(bob.seal([12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
     assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
     assert ours.texts() == ["hello"]
+
+
+def test_frames_of_tunnels_cost_no_message(ours: Ours, bob: Stranger) -> None:
+    """Clause 5.3: "A frame with an unknown tag, or with a value out of bounds, is skipped; the other
+    frames of the datagram count"."""
+    wrong: list[Any] = [
+        [16, 5, True, 0, b""],
+        [16, 5, True, 0, bytes(1_001)],
+        [17, 5, True, 0, 0, [0]],
+        [18, 1 << 32, True],
+    ]
+    ours.receive(bob.seal(*wrong, [16, 5, True, 0, b"x"], [18, 5, True], [4, 7], part(7, "hello")))
+    assert ours.texts() == ["hello"]
+    assert ours.core.tunnels == [
+        (bob.identity, TunnelPiece(5, True, 0, b"x")),
+        (bob.identity, TunnelEnd(5, True)),
+    ]
 
 
 def test_the_last_ping_of_a_peer_is_answered_on_its_path(ours: Ours, bob: Stranger) -> None:

@@ -56,6 +56,9 @@ from chatapp.wire.messages.direct import (
     Reply,
     Retract,
     SeenUpTo,
+    TunnelAck,
+    TunnelEnd,
+    TunnelPiece,
     Typing,
 )
 from chatapp.wire.messages.files import (
@@ -266,6 +269,9 @@ def _direct() -> Iterator[tuple[str, Value]]:
         LastOpening(number=NUMBER - 5),
         Typing(),
         SeenUpTo(number=NUMBER - 6),
+        TunnelPiece(tunnel=5, by_opener=True, index=0, data=b"a"),
+        TunnelAck(tunnel=5, by_opener=False, upto=1, first=3, ranges=[1]),
+        TunnelEnd(tunnel=5, by_opener=True),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT

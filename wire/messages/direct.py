@@ -9,7 +9,16 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from chatapp.wire.limits import FILE_MAX, FILE_PAGES_MAX, TEXT_MAX, Count, Digest, GroupName, Key
+from chatapp.wire.limits import (
+    FILE_MAX,
+    FILE_PAGES_MAX,
+    PIECE_SIZE,
+    TEXT_MAX,
+    Count,
+    Digest,
+    GroupName,
+    Key,
+)
 
 Author = Annotated[bytes, msgspec.Meta(max_length=32)]
 """The identity key of the author of the earlier message; empty for the sender's own."""
@@ -247,6 +256,40 @@ class SeenUpTo(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=15):
 
     number: Number
 
+
+TunnelNumber: TypeAlias = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+PieceIndex: TypeAlias = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class TunnelPiece(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=16):
+    """Bytes of a link that goes through a tunnel, behind those of the piece before (clause 6.20)."""
+
+    tunnel: TunnelNumber
+    by_opener: bool
+    """Whether the sender has opened the tunnel."""
+    index: PieceIndex
+    data: Annotated[bytes, Meta(min_length=1, max_length=PIECE_SIZE)]
+
+
+class TunnelAck(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=17):
+    """Acknowledges the pieces below `upto`, and the ranges of alternating lengths from `first` on."""
+
+    tunnel: TunnelNumber
+    by_opener: bool
+    upto: PieceIndex
+    first: PieceIndex
+    ranges: Annotated[list[Length], Meta(max_length=2 * RANGES_LIMIT - 1)]
+
+
+class TunnelEnd(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=18):
+    """The sender's end of this tunnel is closed, or never was open."""
+
+    tunnel: TunnelNumber
+    by_opener: bool
+
+
+TunnelFrame: TypeAlias = TunnelPiece | TunnelAck | TunnelEnd
+TUNNEL_FRAMES: Final = (TunnelPiece, TunnelAck, TunnelEnd)
 
 DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known | OnDisk
 

@@ -314,6 +314,7 @@ class DirectMessages:
         self.synced: Final = self._transport.synced
         self.open_link: Final = self._transport.open_link
         self.take_link: Final = self._transport.take_link
+        self.send_encoded: Final = self._transport.send_encoded
         self.report_syncs: Final = self._transport.report_syncs
 
     def carry(self, passenger: Passenger) -> None:

@@ -52,6 +52,8 @@ class KnownFile(msgspec.Struct, kw_only=True):
     key: bytes = b""
     """Of ours, and of theirs once it was accepted."""
     pages: tuple[bytes, ...] = ()
+    is_tunnelled: bool = False
+    """Whether some of it came through a tunnel."""
     modified: int = 0
     """Of one that others may fetch from us: when it was last changed, in nanoseconds, as its file
     system says."""
@@ -203,6 +205,7 @@ class FileBook:
             done=file.size if file.state is FileState.DONE else done,
             rate=rate if file.state is FileState.RUNNING else 0.0,
             path=file.path,
+            is_tunnelled=file.is_tunnelled,
         )
 
     def drain_changed(self) -> list[FileTransfer]:

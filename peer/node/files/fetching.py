@@ -4,6 +4,7 @@
 import asyncio
 import errno
 import logging
+import random
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -22,18 +23,14 @@ from chatapp.peer.core.files.links import FetchingEnd
 from chatapp.peer.node.files.disk import PartFile, part_path
 from chatapp.peer.node.files.holder import FetchLink, Left
 from chatapp.peer.node.files.store import FileStore
+from chatapp.peer.node.files.tunnels import Ways
 from chatapp.peer.node.files.worker import Worker
-from chatapp.wire.address import Address
-from chatapp.wire.aio.machine import Machine
 from chatapp.wire.errors import ChatAppError, SealError
 from chatapp.wire.messages.direct import FileOffer
 
 if TYPE_CHECKING:
     from chatapp.peer.core.contacts import Contact
     from chatapp.peer.core.core import PeerCore
-
-CONNECTS_WITHIN: Final = 10.0
-"""Seconds for which an attempt to connect is waited for."""
 
 HOLDERS_AT_ONCE: Final = 4
 """Links on which one file is fetched."""
@@ -85,16 +82,17 @@ class FetchingPort:
         store: FileStore,
         worker: Worker,
         *,
-        machine: Machine,
+        connect: Ways,
+        rng: random.Random,
         tell: Callable[[], None],
     ) -> None:
         """`tell`: called when the book has changed."""
-        self.rng: Final = machine.rng
+        self.rng: Final = rng
         self.node: Final = node
         self.book: Final = book
         self.store: Final = store
         self.worker: Final = worker
-        self.connect: Final = machine.connect
+        self.connect: Final = connect
         self.tell: Final = tell
         self.slots: Final = asyncio.Semaphore(AT_ONCE)
 
@@ -258,7 +256,7 @@ class Fetching:
                 opening=(first, FetchingEnd(opening)),
                 report=_Report(self, holder),
             )
-            await self._use(link, contact.address)
+            await self._use(link, contact)
         except SealError:
             pass
         except Left as left:
@@ -268,17 +266,17 @@ class Fetching:
             source.close()
             self._holders.end(holder, has_given=holder.given > before, now=node.now())
 
-    async def _use(self, link: FetchLink, address: Address) -> None:
-        try:
-            async with asyncio.timeout(CONNECTS_WITHIN):
-                await self._port.connect(link.new_end, *address)
-        except (OSError, TimeoutError) as error:
-            _log.debug("no link for a file: %s", error)
-            return
+    async def _use(self, link: FetchLink, contact: "Contact") -> None:
+        """Fetch over a link, whichever way it can be made."""
+        ways, before = self._port.connect, self.fetch.done
+        is_tunnel = await ways.open(contact, link.new_end)
         try:
             await link.over()
         finally:
             link.close()
+            if is_tunnel and self.fetch.done > before:
+                self.file.is_tunnelled = True
+                ways.has_given(contact)
 
     def noted(self, identities: Iterable[bytes]) -> None:
         """Note people in the room who may have some of the file."""

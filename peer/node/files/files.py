@@ -21,6 +21,7 @@ from chatapp.peer.node.files.disk import part_path, prepare, target_of
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
 from chatapp.peer.node.files.serving import Serving
 from chatapp.peer.node.files.store import FileStore, encoded
+from chatapp.peer.node.files.tunnels import Tunnels, Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.codec import decode_file_offer, encode
@@ -71,8 +72,15 @@ class Files:
             tell=self.tell,
             under_way=self._under_way,
         )
+        self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._port: Final = FetchingPort(
-            node, self._book, self._store, self._worker, machine=machine, tell=self.tell
+            node,
+            self._book,
+            self._store,
+            self._worker,
+            connect=Ways(machine.connect, self.tunnels),
+            rng=machine.rng,
+            tell=self.tell,
         )
         self._fetches: Final[dict[int, tuple[Fetching, asyncio.Task[None]]]] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
@@ -97,6 +105,7 @@ class Files:
         """End all links. What is on its way goes on at the next start."""
         self._is_closed = True
         self._serving.close()
+        self.tunnels.close()
         for _, task in self._fetches.values():
             task.cancel()
         for task in self._tasks:

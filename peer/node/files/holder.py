@@ -16,6 +16,9 @@ from chatapp.wire.errors import ChatAppError, WireError
 from chatapp.wire.limits import CHUNK_SIZE, LINK_RATE_LEAST
 from chatapp.wire.messages.files import FileNotice, Have, NotServed, PageGiven, Unserved
 
+OPENS_WITHIN: Final = 5.0
+"""Seconds until the other side must have shown who they are."""
+
 SILENT_FOR: Final = 20.0
 """Seconds without anything that was asked for after which a link is given up."""
 
@@ -224,7 +227,8 @@ class FetchLink:
     def _await_more(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(SILENT_FOR, self._fell_silent)
+        seconds = SILENT_FOR if self._end.is_open else OPENS_WITHIN
+        self._timer = self._loop.call_later(seconds, self._fell_silent)
 
     def _fell_silent(self) -> None:
         if self._link is not None:

@@ -92,7 +92,7 @@ class Serving:
         if self._listener is not None:
             return
         self._listener = machine.listen(port)
-        serve = self._listener.serve(self._new_link)
+        serve = self._listener.serve(self.new_link)
         self._opening = asyncio.get_running_loop().create_task(serve)
 
     def close(self) -> None:
@@ -105,7 +105,13 @@ class Serving:
         for link in list(self._links):
             link.cut("leaving")
 
-    def _new_link(self) -> TcpLink:
+    @property
+    def is_open(self) -> bool:
+        """Whether links are accepted."""
+        return self._listener is not None
+
+    def new_link(self) -> TcpLink:
+        """Return our end of a link that somebody opens."""
         return TcpLink(ServedLink(self), queue_max=_QUEUE_MAX)
 
     def admit(self, link: "ServedLink", host: str) -> bool:

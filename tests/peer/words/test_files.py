@@ -86,3 +86,8 @@ def test_a_refusal_names_the_file_and_why() -> None:
 def test_a_file_that_comes_by_itself_is_not_asked_about() -> None:
     offered = OfferedFile(size=5, number=3, is_coming=True)
     assert file_shown("a.txt", offered) == "[file a.txt, 5 bytes: it comes, /refuse 3 stops it]"
+
+
+def test_the_list_says_which_way_a_file_comes() -> None:
+    (line,) = listed([replace(RUNNING, is_tunnelled=True)])
+    assert line.endswith(" (by UDP: no TCP connection can be made)")
