@@ -27,8 +27,10 @@ MESSAGES: Final = 60
 SETTLED_MAX: Final = 0.03
 """How much more may be read 30 s after everything was filed and indexed, as a share."""
 _AGAIN_AFTER: Final = 30.0
-_CALM_AFTER: Final = 12.0
-"""Seconds after its start at which a face has done what it put off."""
+_COMPILED_AFTER: Final = 12.0
+"""Seconds after which a face has compiled itself, which needs more memory."""
+_CALM_AFTER: Final = 40.0
+"""Seconds after its start at which a face has done what it put off: it files after 30."""
 IDLE_FOR: Final = 90.0
 
 _FACES: Final = {
@@ -131,7 +133,7 @@ def i1(plan: Plan) -> Iterator[Figure]:
             words = ["daemon", name] if face == "daemon" else ["-c", name]
             line = [*words, *server, *options]
             with _Idler(line, home, is_terminal=is_terminal) as idler:
-                idler.drain(_CALM_AFTER)  # a program that compiles itself needs more memory
+                idler.drain(_COMPILED_AFTER)
             with _Idler(line, home, is_terminal=is_terminal) as idler:
                 idler.drain(_CALM_AFTER)
                 before = usage_of(idler.pid)

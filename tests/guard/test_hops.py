@@ -127,7 +127,7 @@ async def test_a_first_message_from_the_typed_line_to_the_shown_receipt(
         await alice.open()
         face = asyncio.create_task(LineFace(alice.node, paper, stay=True).run())
         await until(lambda: knows(alice, "bob") and knows(bob, "alice"))
-        await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
+        assert all(node_of(peer).storage.file_all() for peer in (alice, bob))
         await hold_still(monkeypatch, village, alice, bob)
         with passed.watching():
             paper.type("send bob hi")
@@ -152,7 +152,7 @@ async def test_a_room_line_from_the_typed_line_to_where_it_is_shown(
             for peer, paper in zip((alice, bob), papers, strict=True)
         ]
         await until(lambda: all(len(peer.members("lab")) == 2 for peer in (alice, bob)))
-        await until(lambda: all(not node_of(one).storage.commits._unfiled for one in (alice, bob)))
+        assert all(node_of(peer).storage.file_all() for peer in (alice, bob))
         await hold_still(monkeypatch, village, alice, bob)
         with passed.watching():
             papers[0].type("hi")

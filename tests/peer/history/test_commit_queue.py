@@ -219,8 +219,8 @@ def test_records_that_have_waited_for_long_are_filed_under_load(
     rig.queue.keep([OutgoingAdded(KEY, 9, 0, "x")], now=1.0 + UNFILED_SPAN)
     rig.queue.file_if_due(now=1.0 + UNFILED_SPAN)
     assert len(rig.texts()) == 9
-    rig.queue.keep([OutgoingAdded(KEY, 10, 0, "x")], now=6.5)
-    rig.queue.file_if_due(now=6.5)
+    rig.queue.keep([OutgoingAdded(KEY, 10, 0, "x")], now=1.5 + UNFILED_SPAN)
+    rig.queue.file_if_due(now=1.5 + UNFILED_SPAN)
     assert len(rig.texts()) == 9  # the span begins again
 
 
@@ -230,17 +230,18 @@ def test_a_database_that_cannot_be_written_is_told_of_once_and_lacks_nothing_lat
     rig.queue.keep([PROMISED], now=1.0)
     assert rig.queue.sync(now=1.0)
     rig.other.execute("BEGIN IMMEDIATE")
-    rig.queue.file_if_due(now=7.0)
+    due = 2.0 + UNFILED_SPAN
+    rig.queue.file_if_due(now=due)
     assert rig.queue.filing_trouble == "database is locked"
     rig.queue.filing_trouble = None
-    assert rig.queue.next_timer() == 7.0 + STORE_AGAIN_AFTER
-    assert not rig.queue.file_all(now=7.5)
+    assert rig.queue.next_timer() == due + STORE_AGAIN_AFTER
+    assert not rig.queue.file_all(now=due + 0.5)
     assert rig.queue.filing_trouble is None
-    assert rig.queue.keep([Shown(KEY, 5)], now=7.5)  # and promises go on
+    assert rig.queue.keep([Shown(KEY, 5)], now=due + 0.5)  # and promises go on
     rig.other.execute("ROLLBACK")
-    rig.queue.file_if_due(now=7.6)
+    rig.queue.file_if_due(now=due + 0.6)
     assert rig.texts() == []
-    rig.queue.file_if_due(now=7.5 + STORE_AGAIN_AFTER)
+    rig.queue.file_if_due(now=due + 0.5 + STORE_AGAIN_AFTER)
     assert rig.texts() == ["hi"]
     assert rig.history.load().streams[KEY].shown == 5
 
