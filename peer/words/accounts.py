@@ -52,5 +52,4 @@ def folder_line(size: int, most: int) -> str:
 
 def browsers_line(count: int) -> str:
     """Say in how many browsers somebody is signed in."""
-    where = "this browser" if count == 1 else f"{count} browsers"
-    return f"You are signed in in {where}."
+    return "No other browser is signed in." if count == 1 else f"{count} browsers are signed in."

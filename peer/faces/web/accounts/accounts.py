@@ -199,7 +199,11 @@ class Accounts:
         secret = session.opened(cookie)
         if account is None or secret is None:
             return None
-        return await account.windows(session.id, secret)
+        windows = await account.windows(session.id, secret)
+        if self.sessions.find(session.id) is None:  # it has ended while the node began
+            await self.end_session(session)
+            return None
+        return windows
 
     # --- what a person does with the account
 

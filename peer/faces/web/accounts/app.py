@@ -154,7 +154,7 @@ class AccountPages:
         return page(
             "accounts/entry.html",
             title=self._title,
-            kind="",
+            kind="account",
             status=status,
             wrong=wrong or ("" if _is_safe(request) else words.NO_TLS),
             told=told,
@@ -262,7 +262,7 @@ class AccountPages:
         return page(
             "accounts/account.html",
             title=f"{account.record.name} · {self._title}",
-            kind="",
+            kind="account",
             status=status,
             wrong=wrong,
             name=account.record.name,

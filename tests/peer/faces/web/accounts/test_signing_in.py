@@ -168,6 +168,19 @@ async def test_one_browser_signs_out_and_the_other_goes_on(desk: Desk) -> None: 
     assert (await other.ask(window)).status == 200
 
 
+async def test_a_request_under_way_opens_nothing_again_after_signing_out(desk: Desk) -> None:  # noqa: F811
+    browser = Browser(desk)
+    await browser.make("alice")
+    place, account = browser.place, desk.account("alice")
+    await account.close()
+    late = asyncio.create_task(browser.ask(place))
+    await until(account._turn.locked)
+    assert words.SIGNED_OUT in (await browser.post("out")).text
+    assert (await late).headers["location"] == "/members/"
+    assert not account.is_running
+    assert not account.folder.is_open
+
+
 async def test_too_many_browsers_and_sessions_that_are_over(desk: Desk) -> None:  # noqa: F811
     first = Browser(desk)
     await first.make("alice")
