@@ -132,7 +132,7 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
     at: int
     text: str  # empty for a change: the line itself has it
     first: int
-    mark: int = 0  # what the line is now, or what the change makes of its target
+    mark: LineMark = LineMark.SAID  # what it is now, or what the change makes of its target
     target: int = 0  # the position of the line that this one changes; 0: none
 
 
@@ -191,7 +191,7 @@ class PastLineKept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
     text: str  # empty for a change
     number: int  # if the visitor said it, else 0
-    mark: int = 0  # this and the next as in DeskLineKept
+    mark: LineMark = LineMark.SAID  # this and the next as in DeskLineKept
     target: int = 0
 
 

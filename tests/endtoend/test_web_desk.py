@@ -290,6 +290,8 @@ async def test_a_visitor_and_an_operator_change_what_they_said(
     await bob.sees("Name: Asha")
     mine, theirs = page.locator(".line.mine"), page.locator(".line.theirs")
     text = page.get_by_label("Your message", exact=True)
+    await expect(text).to_be_visible()
+    await page.wait_for_load_state()  # before its script runs, Enter begins a line
     for words in ("helo", "my pin is 1234"):
         await text.fill(words)
         await page.keyboard.press("Enter")

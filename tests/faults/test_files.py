@@ -29,6 +29,7 @@ from tests.faults.conftest import Note, disk_or_skip
 from tests.faults.namespaces import Lab, Town
 from tests.faults.size import bar, dose, only_whole
 from tests.support.nodes import node_of
+from tests.support.ports import free_port
 
 MIB: Final = 1 << 20
 LONG: Final = dose(32, 1_024) * MIB
@@ -284,7 +285,8 @@ async def mallory_and_bob(stage: Stage) -> AsyncIterator[tuple[Mallory, Person, 
     downloads = stage.folder / "bob's downloads"
     bob = await stage.come("bob", environment={"XDG_DOWNLOAD_DIR": str(downloads)})
     folder = stage.folder / "mallory"
-    async with Peer("mallory", ("127.0.0.1", stage.port), home=folder) as me:
+    server = "127.0.0.1", stage.port
+    async with Peer("mallory", server, home=folder, port=free_port()) as me:
         await me.ready()
         await bob.knows("mallory")
         yield Mallory(me, folder), bob, downloads

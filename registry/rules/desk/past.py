@@ -31,7 +31,6 @@ from chatapp.wire.limits import (
 )
 from chatapp.wire.messages.desk import (
     DeskLine,
-    LineMark,
     PastLine,
     PastSession,
     PastShown,
@@ -232,7 +231,7 @@ class Past:
                         line.at,
                         now.text,
                         line.number,
-                        LineMark(now.mark),
+                        now.mark,
                         line.target,
                     )
                 )
@@ -280,7 +279,7 @@ class Past:
             room -= _COSTS + len(text.encode())
             if room < 0:
                 break
-            lines.append(PastLine(line.operator, line.at, text, LineMark(line.mark)))
+            lines.append(PastLine(line.operator, line.at, text, line.mark))
         return lines[::-1], transcript.dropped + len(said) - len(lines), room
 
     def _shown(self, session: DeskSessionKept, lines: list[PastLine], left_out: int) -> PastSession:

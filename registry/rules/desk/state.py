@@ -40,7 +40,6 @@ from chatapp.wire.messages.desk import (
     ClientAssigned,
     DeskLine,
     DeskNotice,
-    LineMark,
     OperatorAssigned,
     OverCause,
     VisitOver,
@@ -324,4 +323,4 @@ class DeskState:
 
 def _said(line: DeskLineKept) -> TranscriptLine:
     said = line.position, line.author, line.author_name, line.number, line.at, line.text
-    return TranscriptLine(*said, LineMark(line.mark), line.target)
+    return TranscriptLine(*said, line.mark, line.target)

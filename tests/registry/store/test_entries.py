@@ -29,6 +29,7 @@ from chatapp.registry.store.entries import (
     encode,
     owner_of,
 )
+from chatapp.wire.messages.desk import LineMark
 from tests.registry.store.playbook import (
     BOB,
     bound,
@@ -45,6 +46,7 @@ from tests.registry.store.playbook import (
 numbers = st.integers(0, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 blobs = st.binary(max_size=60)
+marks = st.sampled_from(LineMark)
 identities = st.binary(min_size=32, max_size=32)
 
 entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
@@ -78,7 +80,7 @@ entries: st.SearchStrategy[Entry | CheckpointMark] = st.one_of(
         DeskTranscriptKept,
         numbers,
         st.lists(
-            st.builds(PastLineKept, numbers, texts, numbers, texts, numbers, numbers, numbers),
+            st.builds(PastLineKept, numbers, texts, numbers, texts, numbers, marks, numbers),
             max_size=3,
         ),
         numbers,

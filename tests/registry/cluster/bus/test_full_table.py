@@ -11,7 +11,8 @@ from chatapp.registry.cluster.bus.session import PART_MAX
 from chatapp.registry.rules.directory.directory import Person
 from chatapp.registry.rules.directory.table import CopiedRow
 from chatapp.wire.codec import encode
-from chatapp.wire.messages.table import FetchTable, Presence, Row, TablePage
+from chatapp.wire.messages.table import FetchTable, Presence, RosterPage, Row, TablePage
+from chatapp.wire.roster import entries_of
 from tests.registry.cluster.bus.nodes import STEP, Cluster
 from tests.registry.linked_peer import LinkedPeer, rows_of
 
@@ -41,8 +42,12 @@ def fetched(reader: LinkedPeer) -> int:
     """Return how many rows a newcomer gets."""
     count, since, more = 0, 0, True
     while more:
-        (page,) = (one for one in reader.ask(FetchTable(since)) if isinstance(one, TablePage))
-        count += len(rows_of(list(page.rows)))
+        (page,) = reader.ask(FetchTable(since))
+        assert isinstance(page, TablePage | RosterPage)
+        if isinstance(page, TablePage):
+            count += len(rows_of(list(page.rows)))
+        else:
+            count += sum(map(len, entries_of(page)))
         since, more = page.version, page.more
     return count
 

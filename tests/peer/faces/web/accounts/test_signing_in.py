@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from typing import Final
 
 import pytest
@@ -15,7 +16,7 @@ from chatapp.peer.faces.web.limits import (
 from chatapp.peer.words import accounts as words
 from tests.peer.faces.web.accounts.desk import PASSPHRASE, Browser, Desk, desk  # noqa: F401
 from tests.peer.faces.windows import until
-from tests.peer.village import village  # noqa: F401
+from tests.peer.village import WITHIN, village  # noqa: F401
 
 FORMS: Final = ("in", "new", "out", "out-everywhere", "passphrase", "export", "remove")
 
@@ -168,14 +169,27 @@ async def test_one_browser_signs_out_and_the_other_goes_on(desk: Desk) -> None: 
     assert (await other.ask(window)).status == 200
 
 
-async def test_a_request_under_way_opens_nothing_again_after_signing_out(desk: Desk) -> None:  # noqa: F811
+async def test_a_request_under_way_opens_nothing_again_after_signing_out(
+    desk: Desk,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     browser = Browser(desk)
     await browser.make("alice")
     place, account = browser.place, desk.account("alice")
     await account.close()
+    goes_on, unseal = threading.Event(), account.folder.unseal
+
+    def slowly(secret: bytes) -> None:
+        goes_on.wait(WITHIN)
+        unseal(secret)
+
+    monkeypatch.setattr(account.folder, "unseal", slowly)
     late = asyncio.create_task(browser.ask(place))
     await until(account._turn.locked)
-    assert words.SIGNED_OUT in (await browser.post("out")).text
+    out = asyncio.create_task(browser.post("out"))
+    await until(lambda: bool(account._turn._waiters))
+    goes_on.set()
+    assert words.SIGNED_OUT in (await out).text
     assert (await late).headers["location"] == "/members/"
     assert not account.is_running
     assert not account.folder.is_open
