@@ -78,6 +78,7 @@ class ChangeRefusal(Explained):
     OTHER_KEY = "other_key", "the name has another key since it was said"
     SETTLED = "settled", "it has got through"
     NOT_SENT = "not_sent", "it did not get through"
+    IS_FILE = "is_file", "it offers a file"
 
 
 class ChangeRefused(ChatAppError):

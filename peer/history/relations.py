@@ -27,6 +27,11 @@ QUOTED_MAX: Final = 100
 
 _REACTIONS: Final = f"({RelationKind.REACT}, {RelationKind.UNREACT})"
 _CHANGES: Final = f"({', '.join(str(int(kind)) for kind in sorted(CHANGES))})"
+_KEEPS_NAMES: Final = f"""NOT (relations.kind = {RelationKind.EDIT} AND EXISTS (
+    SELECT 1 FROM lines AS offer JOIN relations AS own ON own.line = offer.id
+    WHERE own.kind = {RelationKind.OFFER}
+        AND offer.stream = relations.stream AND offer.number = relations.number))"""
+"""The text of an offer is the name of its file, which stays."""
 _TARGET: Final = "SELECT id, at_ms, text, kind FROM lines WHERE stream = ? AND number = ?"
 _HEARD_OF: Final = (None, MessageState.SAVED.number, MessageState.DELIVERED.number)
 """States of messages of others, and of ours that others have or will have."""
@@ -34,7 +39,7 @@ _BY_ITS_AUTHOR: Final = f"""
 SELECT relations.by, lines.number, lines.at_ms, relations.kind, lines.text, lines.state
     FROM relations JOIN lines ON lines.id = relations.line
     WHERE relations.stream = ?1 AND relations.number = ?2 AND is_over = 0 AND relations.by = ?1
-        AND relations.kind IN ({RelationKind.EDIT}, {RelationKind.RETRACT})"""
+        AND relations.kind IN ({RelationKind.EDIT}, {RelationKind.RETRACT}) AND {_KEEPS_NAMES}"""
 _OLD: Final = """
 UPDATE relations SET is_over = 1 WHERE line IN (
     SELECT line FROM relations JOIN lines ON lines.id = relations.line
@@ -86,6 +91,7 @@ _ON_THEM: Final = f"""
 SELECT target.id, relations.by, lines.number, lines.at_ms, relations.kind, lines.text
     FROM lines AS target CROSS JOIN relations ON relations.stream = target.stream
         AND relations.number = target.number AND is_over = 0 AND relations.kind IN {_CHANGES}
+        AND {_KEEPS_NAMES}
     CROSS JOIN lines ON lines.id = relations.line WHERE target.id IN """
 
 

@@ -77,6 +77,8 @@ async def begin(node: "PeerNode", request: Sending) -> "Receipt":
             return await node.say(where, text, asked=request)
         case requests.Edit(id=id_, text=text):
             line, where = await _line_of_ours(node, id_)
+            if offered_file(line.related) is not None:
+                raise ChangeRefused(ChangeRefusal.IS_FILE)
             related = _related(line, RelationKind.EDIT)
             if node.core.reword(line.stream, line.number, text):
                 return node.reworded(shown(line, node.name), text, related, asked=request)

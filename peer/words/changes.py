@@ -56,6 +56,7 @@ _REFUSALS: Final = {
     ChangeRefusal.SETTLED: "It got through already (/retract takes it back)",
     ChangeRefusal.OTHER_KEY: "The name has another key since that was written",
     ChangeRefusal.NOT_SENT: "That message did not get through",
+    ChangeRefusal.IS_FILE: "The name of a file stays (/retract takes the offer back)",
 }
 
 

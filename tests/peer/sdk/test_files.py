@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chatapp import Peer, events, room
+from chatapp import Peer, events, person, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
-from chatapp.peer.api.errors import FileRefusal, FileRefused, NotOpen
+from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused, NotOpen
 from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
@@ -342,6 +342,28 @@ async def test_what_is_taken_back_under_way_leaves_nothing(plan: Path) -> None:
         assert (await settled(town, bob)).state is FileState.WITHDRAWN
         await town.wait(1.0)
         assert left_of(bob) == []
+
+
+async def test_a_file_that_is_offered_keeps_its_name(plan: Path) -> None:
+    """Clause 6.16: "An Edit of an offer changes nothing."."""
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        assert ours.receipt is not None
+        with pytest.raises(ChangeRefused) as refused:
+            await alice.edit(ours.receipt, "photo.jpg")
+        assert refused.value.reason is ChangeRefusal.IS_FILE
+        node = node_of(alice)
+        kept = await node.storage.read(lambda lines: lines.by_id(ours.id), by_index=False)
+        assert kept is not None
+        edit = Related(RelationKind.EDIT, kept.stream, is_ours=True, number=kept.number)
+        sent = requests.Send(conversation=person("bob"), text="photo.jpg")
+        await node.say(sent.conversation, sent.text, edit, asked=sent)
+        await town.event(bob, events.Edited)
+        shown = await node_of(bob).storage.read(lambda lines: lines.by_id(line.id), by_index=False)
+        assert shown is not None
+        assert shown.text == "plan.pdf" and shown.folded is None
 
 
 async def test_a_file_that_changes_meanwhile_is_not_mixed(plan: Path) -> None:
