@@ -79,6 +79,7 @@ async def test_a_database_that_cannot_be_written_stops_no_message(
 ) -> None:
     """It is said once. What was said meanwhile is in the past as soon as it can be."""
     monkeypatch.setattr("chatapp.peer.node.storage.STORE_AGAIN_AFTER", 0.02)
+    monkeypatch.setattr("chatapp.peer.node.storage.UNFILED_SPAN", 0.02)
     async with village.peer("alice") as alice:
         await next_of(alice, events.Registered)
         with monkeypatch.context() as broken:
