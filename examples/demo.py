@@ -70,10 +70,14 @@ async def perform(play: Play, stage: Stage) -> None:
     if play.scene(title, needs=web.LIBRARIES):
         await scenes.serve_from_a_page(stage, alice)
 
-    if play.scene("14. Dana uses the full screen", needs=scenes.FULL_SCREEN):
+    title = "14. Erin signs in at the web desk: all that she has is a browser"
+    if play.scene(title, needs=web.LIBRARIES):
+        await scenes.sign_in_at_the_web_desk(stage, carol)
+
+    if play.scene("15. Dana uses the full screen", needs=scenes.FULL_SCREEN):
         await scenes.look_at_the_full_screen(stage, carol)
 
-    play.scene("15. Everybody goes home")
+    play.scene("16. Everybody goes home")
     await scenes.go_home(registry, people)
     scenes.check_once(people)
 

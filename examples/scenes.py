@@ -198,6 +198,22 @@ async def serve_from_a_page(stage: Stage, alice: Actor) -> None:
     await program.ends(0)
 
 
+async def sign_in_at_the_web_desk(stage: Stage, carol: Actor) -> None:
+    """Erin has nothing but a browser, and is a person like the others."""
+    desk, port = await web.web_desk(stage, "--members", "5", is_known=True)
+    await desk.sees("[Members can sign in: 0 of 5 accounts are made.]")
+    erin = web.WebMember(stage.play, "erin", port)
+    await erin.joins("correct horse battery staple")
+    await erin.does("open", with_="person:carol")
+    await carol.types("/msg erin Are you coming on Friday?")
+    await carol.sees("[Message received by erin.]")
+    await erin.sees("Are you coming on Friday?")
+    await erin.does("say", with_="person:carol", text="Yes, by bus")
+    await carol.sees("erin: Yes, by bus")
+    desk.send(signal.SIGTERM)
+    await desk.ends(0)
+
+
 async def look_at_the_full_screen(stage: Stage, carol: Actor) -> None:
     """Dana comes with the full screen, reads a line of Carol, and sees the mark of her answer."""
     from examples.seat import seat  # needs pyte, which only the tests install

@@ -34,13 +34,13 @@ WITHIN: Final = 30.0
 
 
 async def web_desk(
-    stage: Stage, *, port: int | None = None, is_known: bool = False
+    stage: Stage, *options: str, port: int | None = None, is_known: bool = False
 ) -> tuple[Actor, int]:
     """Start the web desk, and return it and its port when it is ready. `port`: None for a free one.
     `is_known`: whether it has met the registry before."""
     server, free = stage.next_ports()
     port = port or free
-    desk = await stage.program("web", "web", HOST, str(server), "--listen", str(port))
+    desk = await stage.program("web", "web", HOST, str(server), "--listen", str(port), *options)
     await desk.sees(f"[The web desk is at http://{HOST}:{port}/]")
     if not is_known:
         await desk.sees(re.compile(r"\[First contact with this server.*"))
@@ -55,6 +55,9 @@ class WebVisitor:
         self._name: Final = name
         self._port: Final = port
         self._cookie = ""
+        self._shown = "/"
+        """Where what others say can be read."""
+        self._location = ""
 
     async def posts(self, form: str, fields: Mapping[str, str]) -> None:
         """Send a form."""
@@ -64,7 +67,7 @@ class WebVisitor:
     async def sees(self, text: str) -> None:
         """Load the page until it shows this text. Raises StepFailed."""
         until = time.monotonic() + WITHIN
-        while text not in (page := await asyncio.to_thread(self._ask, "GET", "/", "")):
+        while text not in (page := await asyncio.to_thread(self._ask, "GET", self._shown, "")):
             if time.monotonic() > until:
                 raise StepFailed(f"{self._name} should have seen\n    {text}\nand saw\n    {page}")
             await asyncio.sleep(LOADS_AGAIN_AFTER)
@@ -81,7 +84,27 @@ class WebVisitor:
             connection.request(method, path, body or None, {**headers, "Cookie": self._cookie})
             answer = connection.getresponse()
             self._cookie = (answer.getheader("Set-Cookie") or self._cookie).partition(";")[0]
+            self._location = answer.getheader("Location") or ""
             return unescape(re.sub(r"<[^>]*>", " ", answer.read().decode()))
+
+
+class WebMember(WebVisitor):
+    """A person who signs in at the web desk, in a browser without JavaScript."""
+
+    async def joins(self, passphrase: str) -> None:
+        """Make an account, and open a window."""
+        self._play.tell(self._name, "sent", "a name and a passphrase")
+        fields = {"name": self._name, "passphrase": passphrase, "again": passphrase}
+        await asyncio.to_thread(self._ask, "POST", "/members/new", urlencode(fields))
+        page = self._location
+        await asyncio.to_thread(self._ask, "GET", page, "")
+        self._shown = f"{page}{self._location.partition('?')[0]}log"
+
+    async def does(self, verb: str, **fields: str) -> None:
+        """Send a form of the window. `with_`: the conversation."""
+        window = self._shown.removeprefix("/").removesuffix("log")
+        named = {name.rstrip("_"): value for name, value in fields.items()}
+        await self.posts(f"{window}do/{verb}", named)
 
 
 _ADDRESS: Final = re.compile(r"http://\S+:(\d+)/\?token=(\w+)")
