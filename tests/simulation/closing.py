@@ -48,12 +48,15 @@ def check_end(world: World) -> None:
 def check_straight(world: World) -> None:
     """Check that a new message is delivered and shown."""
     one, other = world.people[0], world.people[1]
-    before = one.screen.count(events.MessageState.DELIVERED)
-    one.send(other.called, "after the storm")
+    text = "after the storm"
+    one.send(other.called, text)
     assert world.network.run_until(
-        lambda: one.screen.count(events.MessageState.DELIVERED) > before, within=5.0
+        lambda: (
+            one.sent()[-1][2] is events.MessageState.DELIVERED
+            and other.screen.texts()[-1:] == [text]
+        ),
+        within=5.0,
     )
-    assert other.screen.texts()[-1] == "after the storm"
 
 
 def check_room(world: World, room: str) -> None:
