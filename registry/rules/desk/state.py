@@ -2,7 +2,7 @@
 something."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Final
 
 from chatapp.registry.rules.desk.guests import Guests
@@ -28,6 +28,7 @@ from chatapp.registry.rules.effects import (
     Effect,
     Push,
     Reply,
+    Settled,
     TellConsole,
 )
 from chatapp.registry.rules.limits import WallClock
@@ -212,17 +213,21 @@ class DeskSender:
         return [Reply(to=caller, message=answer)]
 
     def deliver(self, visit: Visit, reader: Party) -> list[Effect]:
-        """Send a reader the lines that are due."""
-        effects: list[Effect] = []
+        """Send a reader the lines that are due when this is carried out, which may be when the disk
+        has answered: lines that are due later must not overtake them. The console is told whom it
+        serves in the same turn."""
+        lines = self._deliver(visit, reader)
+        return list(lines) if reader == CONSOLE else [lines]
+
+    def _deliver(self, visit: Visit, reader: Party) -> Generator[Effect, Settled, None]:
         transcript = self._visits.transcripts.get(visit.number)
         while transcript is not None and (due := transcript.due(reader)):
-            effects += self._tell_lines(visit, reader, due)
+            yield from self._tell_lines(visit, reader, due)
             if reader != CONSOLE:
                 break
             transcript.confirm(
                 CONSOLE, due[-1].position
             )  # whatever is shown on the console counts as read
-        return effects
 
     def deliver_rest(self, visit: Visit, reader: Party) -> list[Effect]:
         """Send a reader the remaining lines of a visit that is over, also those on their way to the
