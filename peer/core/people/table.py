@@ -156,13 +156,20 @@ class Table:
         return self._take_rows(list(map(decode_row, batch.rows)), batch.version, wall)
 
     def take_cards(self, notice: CardsShown, *, wall: float) -> list[tuple[Contact, Change]]:
-        """Take whole rows that we asked for. One that would give somebody another name than the
-        roster did before anything of them was known is not taken. Raises DecodeError."""
+        """Take the cards and addresses of rows that we asked for. Presence is left as it is in our
+        version of the table: a registry that is killed may forget a change that we have not been
+        told as such. A row that would give somebody another name than the roster did before
+        anything of them was known is not taken. Raises DecodeError."""
         rows: list[Row] = []
         for row in map(decode_row, notice.rows):
             contact = self.contacts.by_identity(row.card.identity)
-            if contact is None or not contact.is_bare or contact.name == row.card.name:
-                rows.append(msgspec.structs.replace(row, version=notice.version))
+            if contact is None:
+                rows.append(msgspec.structs.replace(row, version=self.version))
+            elif not contact.is_bare or contact.name == row.card.name:
+                known = contact.row
+                rows.append(
+                    msgspec.structs.replace(known, card=row.card, host=row.host, port=row.port)
+                )
         return self._take_rows(rows, self.version, wall, is_news=False)
 
     def _ask(self, now: float, *, wants_keys: bool = False) -> None:

@@ -219,6 +219,14 @@ def test_a_card_that_comes_late_does_not_undo_what_changed_since() -> None:
     assert [one.online for one in alice.core.people()] == [False]
 
 
+def test_a_card_brings_no_presence_of_a_later_version() -> None:
+    """A registry that is killed forgets that Bob left, and Alice is told of nothing."""
+    alice = node(BOB.row())
+    say(alice)
+    alice.told(CardsShown(alice.core.table_version + 1, raw(BOB.row(online=False))))
+    assert [(one.name, one.online) for one in alice.core.people()] == [("bob", True)]
+
+
 def test_a_new_key_in_a_roster_blocks_the_name_and_its_card_is_asked_for() -> None:
     alice = node(known=(BOB.row(1),))
     other = Someone("mallory")
