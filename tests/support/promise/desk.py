@@ -341,7 +341,12 @@ class DeskPromise:
             "I6: put back in another order than they came"
         )
         for number in (put_back - unanswered - transferred) & set(waiting_again):
-            for ahead in _without(line[: line.index(number)], self._put_back | self._moved):
+            if number in altered:
+                self._take("a place was changed", (MoveVisitor, number), (MoveVisitor, 0))
+                self._moved.add(number)
+                continue
+            others = self._put_back | self._moved | unanswered
+            for ahead in _without(line[: line.index(number)], others):
                 assert ahead in altered, "I6: put back, and not at the head"
                 self._take("a place was changed", (MoveVisitor, ahead), (MoveVisitor, 0))
                 self._moved.add(ahead)
