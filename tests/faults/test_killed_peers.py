@@ -53,8 +53,11 @@ async def test_killed_while_they_talk(stage: Stage, figure: Note) -> None:
             assert len(texts) == len(set(texts)), "stored twice"
             bob = await stage.come("bob")
         await asyncio.gather(alice.knows("bob"), bob.knows("alice"))
+    wanted = receipts(alice) + 1
     await alice.type("send bob the end")
     await bob.sees(lambda line: line.endswith("the end"))
+    while receipts(alice) < wanted:
+        await alice.sees(is_receipt)
     await asyncio.gather(alice.kill(), bob.kill())
     read = await past(stage, "bob", copy="bob-end")
     # A history has messages as they arrived: after a kill the first ones of a burst may have to be

@@ -187,6 +187,7 @@ async function submitted(form, button) {
 
 document.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (feed.isLive) warn("");
   wakeSound();
   if (event.target === composer) say(); else submitted(event.target, event.submitter);
 });
@@ -250,6 +251,7 @@ async function give(to, file) {
 offerThem.addEventListener("click", async () => {
   const { to, files } = chosen;
   offerThem.disabled = true;
+  if (feed.isLive) warn("");
   text.focus();
   for (const file of files) if (feed.isOver) warn(told.over); else await give(to, file);
   offerThem.disabled = false;

@@ -38,7 +38,7 @@ class Feed {
   connect() {
     this.began();
     this.stream = new EventSource(typeof this.path === "function" ? this.path() : this.path);
-    this.stream.onopen = () => { this.isLive = true; warn(""); this.opened(); };
+    this.stream.onopen = () => { this.isLive = true; unwarn(this.away); this.opened(); };
     this.stream.onmessage = (event) => this.hear(JSON.parse(event.data));
     this.stream.onerror = () => {
       this.stream.close();
@@ -51,7 +51,7 @@ class Feed {
   hear(piece) {
     if (piece.locked) { this.stream.close(); location.reload(); return; }
     if (piece.bye) { this.end(); return; }
-    warn("");
+    unwarn(this.away, NOT_DONE);
     this.news(piece);
   }
 

@@ -5,6 +5,8 @@ const find = (id) => document.getElementById(id);
 const banner = find("banner");
 const told = find("main").dataset;
 const warn = (text) => { banner.textContent = text; banner.hidden = !text; };
+// Takes a warning back that is not true any more, and no other one: it may not be read yet.
+const unwarn = (...texts) => { if (texts.includes(banner.textContent)) warn(""); };
 let sound = null;
 
 function element(html) {

@@ -70,7 +70,7 @@ function news(event) {
   if (piece.elsewhere) { stream.close(); warn(told.elsewhere); return; }
   const isOther = event.lastEventId.split("-")[0] !== since.split("-")[0];
   since = event.lastEventId;
-  warn("");
+  unwarn(told.offline, told.failed);
   if (piece.main !== undefined) exchange(piece.main, piece.actions, piece.stage);
   else {
     put("status", piece.status);
@@ -87,7 +87,7 @@ function news(event) {
 function connect() {
   stream = new EventSource(`events?since=${since}`);
   stream.onmessage = news;
-  stream.onopen = () => { warn(""); outbox.flush(); };
+  stream.onopen = () => { unwarn(told.offline); outbox.flush(); };
   stream.onerror = () => {
     warn(told.offline);
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
@@ -150,6 +150,7 @@ function taken(id, text) {
 function say(form) {
   const area = form.querySelector("textarea");
   if (!area.value.trim()) return;
+  if (stream && stream.readyState === EventSource.OPEN) warn("");
   outbox.add(area.value);
   area.value = "";
   drafts.note(areas());
