@@ -162,11 +162,11 @@ class Member:
         self.link.send(frame(self.session.seal(encode(asked))))
         self.spoke_at = time.monotonic()
 
-    def fetch(self) -> None:
+    def fetch(self, *, is_whole: bool = False) -> None:
         """Request the changes of the table, unless a request is pending."""
         if not self.is_fetching and self.is_attached:
             self.is_fetching = True
-            self.request(FetchTable(since=self.version))
+            self.request(FetchTable(since=self.version, is_whole=is_whole))
 
     def read(self) -> list[bytes]:
         """Process input of the link; return group frames as they are."""
@@ -221,7 +221,7 @@ class Member:
                 self._look_into(page.rows)
         announced, self.announced = self.announced, 0
         if page.more or announced > self.version:
-            self.fetch()
+            self.fetch(is_whole=page.more)
 
     def take_batch(self, batch: TableBatch) -> None:
         """Process a broadcast as the product does: it is the next in the chain, or a reason to

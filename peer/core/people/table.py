@@ -139,7 +139,8 @@ class Table:
             changes = self._take_rows(rows, upto, wall, is_listed=is_listed)
         self._wants_keys = False
         if page.more:
-            self._ask(now)
+            # Somebody whose row has changed since the last page was in none, but counts as known.
+            self._ask(now, wants_keys=True)
         else:
             self._fetching_since = None
             self.answered += 1

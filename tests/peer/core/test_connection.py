@@ -506,7 +506,7 @@ def test_a_registry_that_grants_another_index_is_asked_for_all_rows(node: CoreDr
             node.told(TablePage(100, 100, more=False, rows=[]))
     moved = BOB.row(40, sender_index=7)
     node.told(TablePage(0, 40, more=True, rows=raw(moved)))
-    assert node.asked() == [FetchTable(40)]
+    assert node.asked() == [FetchTable(40, is_whole=True)]
     node.lose_link()
     node.register(version=100)
     node.greet()

@@ -219,6 +219,16 @@ def test_a_card_that_comes_late_does_not_undo_what_changed_since() -> None:
     assert [one.online for one in alice.core.people()] == [False]
 
 
+def test_more_of_a_table_is_asked_for_with_whole_keys() -> None:
+    """Clause 3.3: who has come and changed between two pages counts as known."""
+    alice = node()
+    version = alice.core.table_version
+    alice.told(roster_page(version, version + 5, more=True, whole=[BOB.row()], known=()))
+    assert FetchTable(version + 5, is_whole=True) in alice.asked()
+    alice.told(roster_page(version + 5, version + 9, more=False, whole=[CAROL.row()], known=()))
+    assert {one.name for one in alice.core.people()} >= {"bob", "carol"}
+
+
 def test_a_card_brings_no_presence_of_a_later_version() -> None:
     """A registry that is killed forgets that Bob left, and Alice is told of nothing."""
     alice = node(BOB.row())
