@@ -144,8 +144,8 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [retracted_line(who, found.line)]
         case Reacted(is_on=is_on):
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
-        case FileAnswered(has_it=has_it):
-            return [answer_line(who, found.line.text, has_it=has_it)] if found.line.is_ours else []
+        case FileAnswered(reply=reply):
+            return [answer_line(who, found.line.text, reply)] if found.line.is_ours else []
         case _:
             assert_never(event)
 
@@ -192,7 +192,8 @@ def edited_line(who: str, before: str, after: str) -> str:
 
 def retracted_line(who: str, line: Said) -> str:
     """Say that somebody took a line back: by its time, since nobody has its text any more."""
-    return f"[{who} took back a message of {shown_clock(line.at)[1]}.]"
+    what = "a message" if line.file is None else "the offer of a file"
+    return f"[{who} took back {what} of {shown_clock(line.at)[1]}.]"
 
 
 def own_line(line: Said, request: Change) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
@@ -172,7 +172,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.Edited(**CHANGE), []),
     (events.Retracted(**CHANGE), []),
     (events.Reacted(**CHANGE, is_on=True), []),
-    (events.FileAnswered(**CHANGE, has_it=True), []),
+    (events.FileAnswered(**CHANGE, reply=FileReply.HAS), []),
     *((events.FileChanged(file=file), lines) for file, lines in FILES),
     (
         events.MailUnreadable(sender="bob", detail="does not open"),
