@@ -192,8 +192,7 @@ def edited_line(who: str, before: str, after: str) -> str:
 
 def retracted_line(who: str, line: Said) -> str:
     """Say that somebody took a line back: by its time, since nobody has its text any more."""
-    what = "a message" if line.file is None else "the offer of a file"
-    return f"[{who} took back {what} of {shown_clock(line.at)[1]}.]"
+    return f"[{who} took back a message of {shown_clock(line.at)[1]}.]"
 
 
 def own_line(line: Said, request: Change) -> str:

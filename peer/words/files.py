@@ -112,6 +112,8 @@ def file_lines(file: FileTransfer) -> list[str]:
             return [f"[{what} is here: {sanitize(file.path)}]"]
         case FileState.FAILED:
             return [f"[{what} stopped: {_trouble(file)}. /resume {file.number} tries again.]"]
+        case FileState.WITHDRAWN if file.done:
+            return [f"[{what} stopped: {name(file.sender)} offers it no more.]"]
         case _:
             return []
 

@@ -135,6 +135,10 @@ FILES: Final = [
     (PLAN, []),  # the line that offers it says so
     (replace(PLAN, is_ours=True), []),
     (replace(PLAN, state=FileState.RUNNING, done=1_000_000), []),
+    (
+        replace(PLAN, state=FileState.WITHDRAWN, done=5),
+        ["[plan.pdf stopped: bob offers it no more.]"],
+    ),
     (replace(PLAN, state=FileState.DONE), ["[plan.pdf is here: /home/al/plan.pdf]"]),
     (
         replace(PLAN, state=FileState.FAILED, trouble=FileTrouble.CHANGED),
