@@ -565,6 +565,9 @@ PIECE_SIZE: Final = 1_000
 TUNNEL_SPAN_MAX: Final = 1_024
 """Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
 
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line of a user sends a message or a file each."""
+
 PORT_TRIES_MAX: Final = 4
 """Connections at a time that we make to tell others whether they can be reached."""
 

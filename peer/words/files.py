@@ -132,7 +132,8 @@ def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]
 
 
 def _progress(file: FileTransfer) -> str:
-    return f"[{_short(file.name)}: {percent(file)} % of {size_shown(file.size)}]"
+    to = f" to {sanitize(str(file.conversation))}" if file.is_ours else ""
+    return f"[{_short(file.name)}{to}: {percent(file)} % of {size_shown(file.size)}]"
 
 
 def progress_note(file: FileTransfer) -> str:
