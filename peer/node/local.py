@@ -589,15 +589,7 @@ class PeerNode:
             if not self.registry.settle(core):
                 return
             core = self.core
-        if datagrams := core.datagrams_to_send(now=now):
-            self.driver.send(datagrams)
-        # The disk works while the network does. What is stored is then acknowledged.
-        if (
-            storage.store(now=now)
-            and core.records_stored(now=now)
-            and (datagrams := core.datagrams_to_send(now=now))
-        ):
-            self.driver.send(datagrams)
+        self._send_and_store(now=now)
         if self._said:
             self._tell_said()
         if self.registry.is_new_pin:
@@ -624,6 +616,21 @@ class PeerNode:
         storage.commits.file_if_due(now=now)
         if storage.commits.filing_trouble is not None:
             storage.tell_filing_trouble()
+
+    def _send_and_store(self, *, now: float) -> None:
+        core, storage = self.core, self.storage
+        if any(said.key for said in self._said):
+            # Whoever asks by a key asks again if we are killed now: what nobody has is not stored.
+            storage.store(now=now)
+        if datagrams := core.datagrams_to_send(now=now):
+            self.driver.send(datagrams)
+        # The disk works while the network does. What is stored is then acknowledged.
+        if (
+            storage.store(now=now)
+            and core.records_stored(now=now)
+            and (datagrams := core.datagrams_to_send(now=now))
+        ):
+            self.driver.send(datagrams)
 
     def _file_frames_came(self) -> None:
         frames = list(self.core.file_frames)

@@ -145,6 +145,8 @@ class Changes(msgspec.Struct, kw_only=True):
     """Who calls the user, and with which words."""
     batch: list[events.Event] = []
     """What happened, for what shows more of it than the logs do."""
+    carried_out: list[int] = []
+    """The keys of the lines that are carried out: what they send is stored."""
     wants_table: bool = False
     """Whether to show the table of people."""
     wants_files: bool = False
@@ -200,8 +202,10 @@ class View:
         """Whether it ends as it could not do what it is for."""
         self.query: PeerName | None = None
         """The person for whom bare lines outside of a room are."""
-        self.current_line = ""
+        self.current_line: str | TypedLine = ""
         """The line that is being carried out."""
+        self._next_key = 0
+        """The key of the next thing that it sends; 0 for none."""
         self._completions: Final = completions
         self._draw_line: Final = draw_line
         self._explain_taken: Final = start.explain_taken
@@ -726,6 +730,16 @@ class View:
         longer goes on later."""
         yield Briefly(Wait(until=Moment.SETTLED), FAREWELL_WITHIN)
 
+    def _draw_key(self) -> Generator[Step, Any, int | None]:
+        """Return the key of what the line sends next; None if that was sent already."""
+        key, line = self._next_key, self.current_line
+        if key:
+            self._next_key = key + 1
+            if isinstance(line, TypedLine) and line.is_again:
+                with contextlib.suppress(HistoryUnreadable):  # then nobody knows
+                    return None if (yield requests.FindSent(key=key)) is not None else key
+        return key
+
     def _send(self, message: Send) -> Generator[Step, Any, Sent | None]:
         """Send a message; None if it is too long, which is said."""
         if self.state.away is not None:
@@ -863,7 +877,9 @@ class View:
     ) -> Generator[Step, Any, Sent | None]:
         """Send a change of a line; None if it was not begun, and it is said why."""
         try:
-            sent: Sent = yield request
+            if (key := (yield from self._draw_key())) is None:
+                return None
+            sent: Sent = yield msgspec.structs.replace(request, key=key)
         except ChangeRefused as error:
             self._answer([changes.refused(error.reason)])
         except TextTooLong as error:

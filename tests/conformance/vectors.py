@@ -94,7 +94,7 @@ from chatapp.wire.messages.table import (
     SetStatus,
     TableBatch,
 )
-from chatapp.wire.roster import roster_page
+from chatapp.wire.roster import cells_of, roster_page
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
@@ -181,7 +181,8 @@ def _roster() -> Iterator[tuple[str, Value]]:
     """The columns as they are before they are deflated: that is not the same everywhere."""
     alice = Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
     bob = Row(BOB.card, "", 0, Presence.AWAY, AT // 1_000 - 60, 0, VERSION, "exam on Friday", None)
-    page = roster_page(AT, VERSION, more=False, whole=[alice], known=[bob])
+    whole, known = [cells_of(alice)], [cells_of(bob)]
+    page = roster_page(AT, VERSION, more=False, whole=whole, known=known)
     inflated = zlib.decompress(page.columns)
     columns = zlib.compress(inflated, 0)  # stored as it is
     yield "page", encode(msgspec.structs.replace(page, columns=columns))
