@@ -46,6 +46,7 @@ from chatapp.wire.messages.direct import (
     Edit,
     FileAnswer,
     FileOffer,
+    FileOutcome,
     Floor,
     Gap,
     Known,
@@ -53,10 +54,12 @@ from chatapp.wire.messages.direct import (
     OnDisk,
     Part,
     PartAck,
+    PortTried,
     React,
     Reply,
     Retract,
     SeenUpTo,
+    TryPort,
     TunnelAck,
     TunnelEnd,
     TunnelPiece,
@@ -294,6 +297,8 @@ def _direct() -> Iterator[tuple[str, Value]]:
         TunnelPiece(tunnel=5, by_opener=True, index=0, data=b"a"),
         TunnelAck(tunnel=5, by_opener=False, upto=1, first=3, ranges=[1]),
         TunnelEnd(tunnel=5, by_opener=True),
+        TryPort(reference=5),
+        PortTried(reference=5, has_reached=True),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT
@@ -306,7 +311,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
         ("retract", Retract(b"", NUMBER)),
         ("react", React(BOB.identity.public, NUMBER, is_on=True)),
         ("offer", FileOffer(len(FILE), FILE_KEY, (hashlib.sha256(_page()).digest(),))),
-        ("answer", FileAnswer(BOB.identity.public, NUMBER, has_it=True)),
+        ("answer", FileAnswer(BOB.identity.public, NUMBER, FileOutcome.HAS)),
     ):
         text = {"retract": "", "react": "👍", "offer": "plan.txt", "answer": ""}.get(name, TEXT)
         yield f"body.{name}", encode_said(DirectBody(AT, text, relation))
