@@ -56,9 +56,14 @@ from chatapp.wire.messages.table import (
     CardsShown,
     FetchCards,
     FetchTable,
+    Find,
+    Found,
+    PresenceChanged,
     RosterPage,
     SetStatus,
     TablePage,
+    TableScope,
+    Watch,
 )
 
 
@@ -93,6 +98,8 @@ PeerRequest = (
     Attach
     | FetchTable
     | FetchCards
+    | Watch
+    | Find
     | SetStatus
     | DepositMail
     | TakeMail
@@ -117,6 +124,9 @@ NodeNotice = (
     TablePage
     | RosterPage
     | CardsShown
+    | TableScope
+    | PresenceChanged
+    | Found
     | MailSaved
     | MailRefused
     | MailBatch

@@ -131,6 +131,7 @@ class DirectReceiver:
         """Take whole messages that came by datagrams, in their order. Return how many were
         malformed: those are never acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
+        self._contacts.touch(contact)
         stream = self._streams[contact.identity]
         bodies = decode_direct_bodies([event.body for event in arrived])
         if bodies is not None:  # mostly
@@ -205,6 +206,7 @@ class DirectReceiver:
         )
         if contact is not None:
             self.conversation(contact)
+            self._contacts.touch(contact)
             stream = self._streams[identity]
         elif len(self._unknown_authors) < UNKNOWN_AUTHORS_MAX or identity in self._unknown_authors:
             stream = self._stranger(identity, body.sender_name)
