@@ -462,6 +462,10 @@ class People(Protocol):
     def seek_speaker(self, sender_index: int, *, now: float) -> None:
         """Ask who seals group frames under this index. Only while the link is up."""
 
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        """Ask who that is, if the registry tells us only of some people. What they sent comes
+        again."""
+
     def is_vouched(self, contact: Contact, key: str) -> bool:
         """Whether the registry would have told us if the name with this key were somebody else's
         by now."""

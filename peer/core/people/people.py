@@ -19,14 +19,16 @@ from chatapp.peer.core.context import Context, RegistryChange, RegistryReach, Ro
 from chatapp.peer.core.people.interest import Interest
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import (
+    KEY_SIZE,
     IgnoreChanged,
     Loaded,
     NameCleared,
     PersonVerified,
     RowsSaved,
 )
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import CARDS_MAX, STATUS_MAX
+from chatapp.wire.limits import CARDS_MAX, FINDS_BURST, FINDS_PER_SECOND, STATUS_MAX
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import GroupPage
 from chatapp.wire.messages.table import (
@@ -262,6 +264,8 @@ class Roster:
         """Mail and pages of group logs that wait for the rows of their authors, in order."""
         self._is_linked = False
         """Whether the link is granted."""
+        self._strangers: Final[Buckets[bytes]] = Buckets(rate=FINDS_PER_SECOND, burst=FINDS_BURST)
+        """How often we ask for somebody who writes to us and whom we do not know."""
         self._known_by = 0
         """The number of the table request whose answer has the rows of all authors that wait."""
         for row in loaded.rows:
@@ -302,7 +306,8 @@ class Roster:
             case RegistryChange.GRANTED if self.interest.is_on:
                 self._begin_interest()
             case RegistryChange.GRANTED_ANEW if self.interest.is_on:
-                self._forget_versions()
+                self.table.count_from_nothing()
+                self.interest.forget_versions()
                 self._begin_interest()
             case RegistryChange.GRANTED:
                 self.interest.begin_whole()
@@ -320,11 +325,8 @@ class Roster:
                 self._waiting.clear()
                 self._known_by = 0
             case RegistryChange.RESTORED:
-                self._forget_versions()
-
-    def _forget_versions(self) -> None:
-        self.table.begin_anew()
-        self.interest.forget_versions()
+                self.table.begin_anew()
+                self.interest.forget_versions()
 
     def _begin_interest(self) -> None:
         self.interest.begin(since=self.table.known_upto)
@@ -363,6 +365,17 @@ class Roster:
         self._hub.rows_changed(changes, now=now)
 
     # --- whom we are told of
+
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        """Ask who that is, if the registry tells us only of some people. What they sent comes
+        again. Anybody can send datagrams in many names, so we do not ask for each."""
+        if (
+            self._is_linked
+            and self.interest.is_on
+            and len(identity) == KEY_SIZE
+            and self._strangers.take(b"", now=now)
+        ):
+            self.table.cards.ask([identity])
 
     def is_vouched(self, contact: Contact, key: str) -> bool:
         """Whether the registry would have told us if the name with this key were somebody else's

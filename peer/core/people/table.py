@@ -107,9 +107,13 @@ class Table:
     def fetch_whole(self, *, now: float) -> None:
         """Ask for all rows: the registry does not know what it told us before, and what it tells us
         now counts as newer."""
+        self.count_from_nothing()
+        self.fetch_anew(now=now)
+
+    def count_from_nothing(self) -> None:
+        """Do as `fetch_whole`, but ask later: we are not told of everybody now."""
         self._whole_upto = 0
         self.contacts.forget_versions()
-        self.fetch_anew(now=now)
 
     @property
     def known_upto(self) -> int:
@@ -325,7 +329,8 @@ class Table:
         is_newer = version != self.version
         self.version, self.saved_at = version, wall
         if rows or is_newer:
-            self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
+            upto = version if self.contacts.followed is None else self.known_upto
+            self._out.records.append(RowsSaved(rows=tuple(saved), version=upto, at=wall))
         if has_changed and is_news:
             self._out.events.append(TableChanged())
         return changes

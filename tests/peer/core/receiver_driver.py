@@ -62,6 +62,9 @@ class KnownPeople:
     def seek_speaker(self, sender_index: int, *, now: float) -> None:
         pass
 
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        pass
+
     def is_vouched(self, contact: Contact, key: str) -> bool:
         return True
 
