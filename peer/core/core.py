@@ -40,7 +40,7 @@ from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, RoomChanged, RoomEntered
-from chatapp.wire.messages.table import CardsShown, RosterPage, TablePage
+from chatapp.wire.messages.table import CardsShown, RosterPage, TablePage, TableScope
 
 _OF_MEMBERS: Final = frozenset({RoomEntered, RoomChanged})
 
@@ -382,6 +382,8 @@ class PeerCore(NodeCore):
             route(notice, now=now)
         if type(notice) in _OF_MEMBERS:
             self.roster.interest.has_changed = True
+        elif isinstance(notice, TableScope) and self.roster.interest.is_on:
+            self.registry.session.show_address(now=now)  # no lost datagram makes us notice anything
 
     def _cards_came(self, notice: CardsShown, *, now: float) -> None:
         changes, answered = self.roster.cards_came(notice, now=now)

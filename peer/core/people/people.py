@@ -475,7 +475,7 @@ class Roster:
             for author in _authors(notice)
             if self.contacts.by_identity(author) is None
         }
-        if unknown and self.table.is_fresh:
+        if unknown and (self.table.is_fresh or self.interest.is_on):
             self.seek(unknown, now=now)
             self._known_by = self.table.asked
 
