@@ -155,7 +155,8 @@ class PeopleIndex:
     def _place(self, one: Watched, sight: Sight) -> None:
         before, key = one.sight, ""
         if sight.presence is not Presence.RELEASED:
-            key = one.key if before is not None and before.name == sight.name else _key(sight.name)
+            is_same = before is not None and before.name == sight.name
+            key = (one.key if is_same else "") or _key(sight.name)
         if one.key != key and self._by_name.get(one.key) is one:
             del self._by_name[one.key]
         if before is not None and self._by_sender.get(before.sender_index) is one:

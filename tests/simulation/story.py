@@ -171,9 +171,9 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
 
 
-def _tell_only_of_some(world: World, chance: random.Random) -> None:
+def _tell_only_of_some(world: World, chance: random.Random, share: float) -> None:
     """In a share of worlds, tell people only of those whom they watch."""
-    if chance.random() < INTEREST_SHARE:
+    if chance.random() < share:
         world.registry.broadcast_up_to = chance.choice((0, 1, 2))
 
 
@@ -214,8 +214,7 @@ def live_through(
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     if changes:
         world.registry.rows_whole = changing.choice((1, ROWS_TOLD_WHOLE))
-    if interest:
-        _tell_only_of_some(world, random.Random(f"interest {seed}"))
+    _tell_only_of_some(world, random.Random(f"interest {seed}"), INTEREST_SHARE * interest)
     deskdeeds.appoint(world)
     world.start()
     if replays and replaying.random() < REPLAYED_SHARE:
