@@ -587,6 +587,15 @@ PIECE_SIZE: Final = 1_000
 TUNNEL_SPAN_MAX: Final = 1_024
 """Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
 
+PORT_TRIES_MAX: Final = 4
+"""Connections at a time that we make to tell others whether they can be reached."""
+
+PORT_TRIES_BURST: Final = 2
+"""Those of one person at once: nobody makes us connect as often as they like."""
+
+PORT_TRIES_EACH: Final = 10.0
+"""Seconds until one more, after that."""
+
 FILE_OTHERS_MAX: Final = 8
 """People of whom one who has a file says that they may have some of it."""
 

@@ -19,6 +19,21 @@ class FileState(Explained):
     WITHDRAWN = "withdrawn", "it is not offered any more"
 
 
+class FileWay(Explained):
+    """By what the bytes of a file go from one program to another."""
+
+    TCP = "tcp", "a TCP connection between the two programs"
+    UDP = "udp", "datagrams between the two: no TCP connection can be made"
+
+
+class FileReply(Explained):
+    """What somebody has done with a file that was offered to them."""
+
+    HAS = "has", "they have it, whole"
+    REFUSED = "refused", "they do not want it"
+    STOPPED = "stopped", "they had begun to fetch it, and have given that up; they may begin again"
+
+
 class FileTrouble(Explained):
     """Why a file is not complete."""
 
@@ -64,5 +79,7 @@ class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes a second, while it is RUNNING."""
     path: str = ""
     """Where it is, or what the user wants to have it called."""
-    is_tunnelled: bool = False
-    """Whether some of it came by UDP: no TCP connection could be made."""
+    ways: tuple[FileWay, ...] = ()
+    """By what it has come so far, or was fetched of us."""
+    people: int = 0
+    """How many have given some of it, or fetched some of it of us."""

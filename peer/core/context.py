@@ -19,7 +19,7 @@ from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.direct import DirectGroupLine, TunnelFrame
+from chatapp.wire.messages.direct import DirectGroupLine, FileFrame
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.table import Card
 
@@ -185,7 +185,7 @@ class Outputs:
         "records",
         "requests",
         "syncs",
-        "tunnels",
+        "file_frames",
         "wants_sync",
     )
 
@@ -200,8 +200,8 @@ class Outputs:
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
         """Requests for the link; dropped while it is down."""
-        self.tunnels: Final[list[tuple[bytes, TunnelFrame]]] = []
-        """What came for tunnels, and from whom; whoever takes it clears the list."""
+        self.file_frames: Final[list[tuple[bytes, FileFrame]]] = []
+        """What came for our files, and from whom; whoever takes it clears the list."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 

@@ -57,7 +57,7 @@ class PeerCore(NodeCore):
         self._out: Final = ctx.out
         self._out.count_ids_from(loaded.last_id)
         self.events: Final = self._out.drain_events
-        self.tunnels: Final = self._out.tunnels
+        self.file_frames: Final = self._out.file_frames
         self.roster: Final = Roster(ctx, self, loaded)
         self.people: Final = self.roster.contacts.people
         self.registry: Final = Registration(ctx, self, self.roster, servers=servers, loaded=loaded)

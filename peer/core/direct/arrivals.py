@@ -39,8 +39,8 @@ from chatapp.wire.delivery.parts import (
 from chatapp.wire.delivery.stream import Shared
 from chatapp.wire.errors import NameRefused, UnknownAuthor, WireError
 from chatapp.wire.messages.direct import (
+    FILE_FRAMES,
     KNOWN_MAX,
-    TUNNEL_FRAMES,
     DatagramRelayed,
     DirectBody,
     Known,
@@ -402,9 +402,9 @@ class Arrivals:
                 self._transport.typing_arrived(contact, now=now)
             elif isinstance(frame, SeenUpTo):
                 self.marks.arrived(contact, frame.number, now=now)
-            elif isinstance(frame, TUNNEL_FRAMES):
+            elif isinstance(frame, FILE_FRAMES):
                 if not through_server:
-                    self._ctx.out.tunnels.append((contact.identity, frame))
+                    self._ctx.out.file_frames.append((contact.identity, frame))
             elif isinstance(frame, Ping):
                 ping = frame
             elif isinstance(frame, Pong):

@@ -12,7 +12,7 @@ from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.errors import FileRefused, NotLetIn, NotOpen, NotResponding
 from chatapp.peer.api.events import MessageState, ProgramEnded
-from chatapp.peer.api.files import FileState
+from chatapp.peer.api.files import FileReply, FileState
 from chatapp.peer.faces.opening import (
     CLOSES_WITHIN,
     NotOpened,
@@ -159,7 +159,8 @@ async def _give(peer: Peer, to: str, path: str) -> int:
                 print(line, flush=True)
             before = file
     has_it = file.state is FileState.DONE
-    print(files.answer_line(to, file.name, has_it=has_it), flush=True)
+    reply = FileReply.HAS if has_it else FileReply.REFUSED
+    print(files.answer_line(to, file.name, reply), flush=True)
     return DELIVERED if has_it else FAILED
 
 

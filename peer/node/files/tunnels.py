@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from chatapp.peer.api.files import FileWay
 from chatapp.peer.core.files.tunnel import Tunnel
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, MakeLink
@@ -43,7 +44,7 @@ class TunnelServer(Protocol):
 
     @property
     def is_open(self) -> bool: ...
-    def new_link(self) -> TcpLink: ...
+    def new_link(self, way: FileWay) -> TcpLink: ...
 
 
 class Tunnels:
@@ -91,7 +92,9 @@ class Tunnels:
         theirs = sum(not is_ours for _, _, is_ours in self._open)
         if not is_first or not self._serving.is_open or theirs >= FILE_LINKS_MAX:
             return None
-        return self._begin(identity, frame.tunnel, self._serving.new_link(), is_opener=False)
+        return self._begin(
+            identity, frame.tunnel, self._serving.new_link(FileWay.UDP), is_opener=False
+        )
 
     def _begin(
         self, identity: bytes, number: int, link: TcpLink, *, is_opener: bool
@@ -221,7 +224,8 @@ class TunnelTransport(asyncio.Transport):
 
 
 class Ways:
-    """How a link to somebody is made: by TCP, or through a tunnel if that cannot be."""
+    """How a link to somebody is made: by TCP, or through a tunnel if that cannot be, or what answers
+    there is not they."""
 
     def __init__(self, connect: Connect, tunnels: Tunnels) -> None:
         self._connect: Final = connect
@@ -229,8 +233,8 @@ class Ways:
         self._unreachable: Final[dict[bytes, float]] = {}
         """Until when no TCP connection is tried, by identity."""
 
-    async def open(self, contact: "Contact", make_link: MakeLink) -> bool:
-        """Open a link. Return whether it goes through a tunnel."""
+    async def open(self, contact: "Contact", make_link: MakeLink) -> FileWay:
+        """Open a link, and return by what it goes."""
         now = asyncio.get_running_loop().time()
         if now >= self._unreachable.get(contact.identity, now):
             try:
@@ -241,11 +245,15 @@ class Ways:
                 self._unreachable[contact.identity] = now + CONNECTS_WITHIN
             else:
                 self._unreachable.pop(contact.identity, None)
-                return False
+                return FileWay.TCP
         self._tunnels.open(contact, make_link)
-        return True
+        return FileWay.UDP
 
-    def has_given(self, contact: "Contact") -> None:
-        """Note that a tunnel to somebody is of use: no connection is tried for a while."""
+    def used(self, contact: "Contact", way: FileWay, *, was_open: bool, has_given: bool) -> None:
+        """Note what came of a link. After a tunnel that was of use no connection is tried for a
+        while; nor after one on which nobody has shown to be the one who is meant."""
         now = asyncio.get_running_loop().time()
-        self._unreachable[contact.identity] = now + TUNNEL_STAYS_FOR
+        if way is FileWay.UDP and has_given:
+            self._unreachable[contact.identity] = now + TUNNEL_STAYS_FOR
+        elif way is FileWay.TCP and not was_open:
+            self._unreachable[contact.identity] = now + CONNECTS_WITHIN

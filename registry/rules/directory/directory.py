@@ -34,6 +34,7 @@ from chatapp.wire.limits import (
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import ONLINE, Card, CardsShown, Presence, Row, TableBatch
 from chatapp.wire.names import name_key
+from chatapp.wire.roster import Cells
 
 _NOWHERE: Final = Address("", 0)
 
@@ -46,6 +47,7 @@ class Person:
         "away",
         "bears",
         "card",
+        "cells",
         "channel_since",
         "encoded",
         "is_banned",
@@ -92,6 +94,7 @@ class Person:
         """When a change of this row was last announced at once."""
         self.place = -1
         self.encoded: msgspec.Raw | None = None
+        self.cells: Cells | None = None
         self.size = 0
         self.told_as = ""
         self.named_at = 0
@@ -119,7 +122,7 @@ class Person:
                     self.away,
                 )
             )
-            self.encoded, self.size = msgspec.Raw(row), len(row)
+            self.encoded, self.cells, self.size = msgspec.Raw(row), None, len(row)
         return self.encoded
 
 
@@ -263,7 +266,7 @@ class Directory:
             person.presence, person.sender_index = row.presence, row.sender_index
             person.status, person.away = row.status, row.away
             person.address = Address(row.host, row.port)
-            person.encoded, person.size = msgspec.Raw(raw), len(raw)
+            person.encoded, person.cells, person.size = msgspec.Raw(raw), None, len(raw)
             if person.online:
                 person.node, self._has_nodes = ELSEWHERE, True
                 self._online[row.card.identity] = person.address

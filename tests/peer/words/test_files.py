@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.api.events import OfferedFile
-from chatapp.peer.api.files import FileState
+from chatapp.peer.api.files import FileState, FileWay
 from chatapp.peer.words.files import (
     file_shown,
     listed,
@@ -89,5 +89,5 @@ def test_a_file_that_comes_by_itself_is_not_asked_about() -> None:
 
 
 def test_the_list_says_which_way_a_file_comes() -> None:
-    (line,) = listed([replace(RUNNING, is_tunnelled=True)])
-    assert line.endswith(" (by UDP: no TCP connection can be made)")
+    (line,) = listed([replace(RUNNING, ways=(FileWay.UDP,))])
+    assert line.endswith(" (by UDP, as no TCP connection can be made)")

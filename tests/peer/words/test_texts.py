@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
@@ -135,6 +135,10 @@ FILES: Final = [
     (PLAN, []),  # the line that offers it says so
     (replace(PLAN, is_ours=True), []),
     (replace(PLAN, state=FileState.RUNNING, done=1_000_000), []),
+    (
+        replace(PLAN, state=FileState.WITHDRAWN, done=5),
+        ["[plan.pdf stopped: bob offers it no more.]"],
+    ),
     (replace(PLAN, state=FileState.DONE), ["[plan.pdf is here: /home/al/plan.pdf]"]),
     (
         replace(PLAN, state=FileState.FAILED, trouble=FileTrouble.CHANGED),
@@ -172,7 +176,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.Edited(**CHANGE), []),
     (events.Retracted(**CHANGE), []),
     (events.Reacted(**CHANGE, is_on=True), []),
-    (events.FileAnswered(**CHANGE, has_it=True), []),
+    (events.FileAnswered(**CHANGE, reply=FileReply.HAS), []),
     *((events.FileChanged(file=file), lines) for file, lines in FILES),
     (
         events.MailUnreadable(sender="bob", detail="does not open"),

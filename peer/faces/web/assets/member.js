@@ -115,11 +115,14 @@ const outbox = new Outbox(`unsent ${location.pathname.split("/")[1]}`, {
   isKept: false,
   log: () => log,
   canPost: () => feed.isLive,
-  post: async (line) => {
+  isHere: (line) => line.more.with === fields.with.value,
+  // Answered when all that the line sends is stored.
+  post: async (line, isTried) => {
+    const again = isTried ? { again: 1 } : {};
     let answer;
-    try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, ...line.more })); } catch { return false; }
+    try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, ...again, ...line.more })); } catch { return false; }
     if (answer.status === 403) location.reload();
-    if (answer.ok || answer.status === 403 || answer.status === 410) return answer.ok;
+    if (answer.ok || [403, 410, 429].includes(answer.status) || answer.status >= 500) return answer.ok;
     throw new Refused(line, await answer.text());
   },
   refused: (line, why) => {

@@ -59,6 +59,13 @@ class Unclear(ChatAppError):
     """A form cannot be carried out; the text says why."""
 
 
+class Busy(ChatAppError):
+    """A line is not carried out yet; the page asks for it again."""
+
+    def __init__(self) -> None:
+        super().__init__(words.BUSY)
+
+
 class OpenWindows:
     """The windows that browsers have open on one person's node."""
 
@@ -288,6 +295,8 @@ class MemberPages:
                 await waits
         except NotOpen:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
+        except Busy as error:
+            return PlainTextResponse(str(error), 503)
         except ChatAppError as error:
             return PlainTextResponse(str(error), 422)
         if wants_json(request):
@@ -458,16 +467,19 @@ def _go(window: Window, fields: Fields) -> None:
         window.runner.press(f"/join {what.name}")
 
 
-def _say(window: Window, fields: Fields) -> None:
+async def _say(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None:
         raise Unclear("There is no such conversation.")
-    window.say(
+    is_stored = await window.say(
         text_of(fields, "text"),
         conversation,
         about=fields.get("about", ""),
-        key=fields.get("key", ""),
+        key=number_in(fields, "key"),
+        is_again="again" in fields,
     )
+    if not is_stored and "key" in fields:  # else it stands in the log as on its way
+        raise Busy
 
 
 def _answer(window: Window, fields: Fields) -> None:

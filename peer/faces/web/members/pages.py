@@ -247,6 +247,7 @@ class Page:
             parts=self.parts(),
             log=self._log(),
             version=window.version,
+            now=int(self._wall * 1_000),
             with_key=key_of(what),
             about=window.about,
             placeholder=texts.placeholder(what),

@@ -36,6 +36,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     key: int
     """Names it on the page."""
+    asked: int
+    """The key by which the page has asked for it; 0 for none."""
     kind: str
     """Its classes."""
     at: float
@@ -173,6 +175,7 @@ class Sheet:
             classes += " chosen"
         return Shown(
             key=key,
+            asked=entry.key,
             kind=classes,
             at=entry.at,
             clock=clock,
