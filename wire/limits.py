@@ -54,6 +54,28 @@ addresses whatever becomes of the registry, and a thousand do not cost each newc
 CARDS_MAX: Final = 64
 """Rows that may be asked for at once: an answer must not be larger than a page."""
 
+WATCHED_MAX: Final = 512
+"""People whom a link may watch: each costs the registry an entry, and each change a notice."""
+
+SIGHTS_MAX: Final = 64
+"""People in one notice of changes: the longest names, addresses and words of 64 fit a frame."""
+
+FOUND_MAX: Final = 50
+"""People in one answer to Find."""
+
+FINDS_PER_SECOND: Final = 1.0
+"""Searches a second of one person, averaged: whoever wants to list a hundred thousand people takes
+half an hour."""
+
+FINDS_BURST: Final = 30.0
+"""Searches of one person at once: a new page of the channel's log has many strangers."""
+
+FINDS_NETWORK_FACTOR: Final = 20
+"""How many times as many all people of one network may make: identities cost nothing."""
+
+WATCH_UNIT: Final = 16
+"""Keys in a Watch that count as one request."""
+
 CUT_SIZE: Final = 4
 """Bytes of a cut key in a roster. Two people whose keys begin alike make the peer ask anew for a
 page, so it must be rare by chance; nothing depends on it when it is on purpose."""

@@ -464,8 +464,20 @@ class People(Protocol):
     def fetch(self, *, now: float) -> None:
         """Ask for the rows that we miss, unless that is asked. Only while the link is up."""
 
-    def fetch_anew(self, *, now: float) -> None:
-        """Ask for all changes up to this moment. Only while the link is up."""
+    def seek(self, identities: Iterable[bytes], *, is_anew: bool = True, now: float) -> None:
+        """Ask for the rows of these people, of whom some are unknown. `is_anew`: also if rows are
+        asked for already. Only while the link is up."""
+
+    def seek_speaker(self, sender_index: int, *, now: float) -> None:
+        """Ask who seals group frames under this index. Only while the link is up."""
+
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        """Ask who that is, if the registry tells us only of some people. What they sent comes
+        again."""
+
+    def is_vouched(self, contact: Contact, key: str) -> bool:
+        """Whether the registry would have told us if the name with this key were somebody else's
+        by now."""
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """Return what is known of a name that is not in the table; ASKING: ask again later."""

@@ -310,8 +310,8 @@ class Links:
         self._most: Final = most
         self._links: dict[int, PeerLink] = {}
         self._attached: dict[int, PeerLink] = {}
-        self._guests: dict[int, PeerLink] = {}
-        """The attached links of guests: nothing is relayed to them."""
+        self.guests: Final[dict[int, PeerLink]] = {}
+        """By number, the attached links of guests: nothing is relayed to them."""
         self._ended_networks: dict[int, str] = {}
         """The networks of the attached links that ended last, the oldest first."""
         self.pending: Final = PendingConnections()
@@ -332,7 +332,11 @@ class Links:
 
     def attached(self) -> list[PeerLink]:
         """Return all attached links."""
-        return [*self._attached.values(), *self._guests.values()]
+        return [*self._attached.values(), *self.guests.values()]
+
+    def members(self) -> list[PeerLink]:
+        """Return the attached links of people with names."""
+        return list(self._attached.values())
 
     def find(self, number: int) -> PeerLink | None:
         """Return the link, unless it is over."""
@@ -367,7 +371,7 @@ class Links:
         link.caller = Caller(identity=identity, link=link.number)
         self.pending.leave(link.number, link.network)
         link.place = self._relayed.end
-        (self._guests if is_guest else self._attached)[link.number] = link
+        (self.guests if is_guest else self._attached)[link.number] = link
         self.to_widen.append(link.number)
         self._queue(link, frame(answer))
 
@@ -396,7 +400,7 @@ class Links:
                     del self._ended_networks[next(iter(self._ended_networks))]
             self.pending.leave(number, link.network)
             self.throttle.forget(number)
-            self._guests.pop(number, None)
+            self.guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
         return link

@@ -53,6 +53,10 @@ class EdgePort(Protocol):
     """What the engine tells an edge. What is for a link that has gone is lost. `payload`: an
     encoded message."""
 
+    @property
+    def takes_broadcasts(self) -> bool:
+        """Whether its people are told of the table by broadcasts."""
+
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
 

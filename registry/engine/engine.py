@@ -318,12 +318,16 @@ class Engine:
     def broadcast_table(self, *, now: float) -> None:
         """Announce changes of the table, if that is due."""
         directory = self.hub.directory
+        edges = [(node, edge) for node, edge in self.edges.items() if edge.takes_broadcasts]
+        if not edges:
+            self._broadcaster.pass_over()
+            return
         payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
         if not payloads:
             return
         key, index = self.hub.channel.group.key, self.hub.indices.own
         sealed = [key.seal(index, payload) for payload in payloads]
-        for node, edge in self.edges.items():
+        for node, edge in edges:
             addresses = directory.online_addresses(node)
             for frame in sealed:
                 edge.broadcast(frame, addresses)

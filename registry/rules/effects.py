@@ -54,6 +54,9 @@ class DropReason(enum.Enum):
     PING_FROM_STRANGER = enum.auto()
     LEAVE_FROM_STRANGER = enum.auto()
     SILENCE_REPORT_RATE = enum.auto()
+    # presence by interest
+    WATCHES_TOO_MANY = enum.auto()
+    FIND_RATE = enum.auto()
     # links
     MALFORMED_FRAME = enum.auto()
     MISPLACED_ATTACH = enum.auto()

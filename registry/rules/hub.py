@@ -358,6 +358,7 @@ class Hub:
         # After a backup was restored the table may be of a run that the backup does not know.
         if loaded.table is not None and run_of(loaded.table.version) <= self._last_epoch:
             self._presence.recall(loaded.table, first=self._first_version, now=now)
+        self.directory.tell_rest()
         self._rules = RuleTable()
         self._fill_table()
         self._first = self._load(loaded, wall=context.clock.seconds(now), now=now)

@@ -219,6 +219,9 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Datagrams in one broadcast. More changes are fetched over the links, where each row travels
     once and is acknowledged."""
 
+    broadcast_up_to: int = 1_000
+    """People online up to whom everybody is told of everybody; of more, each peer is told of those
+    whom it watches."""
     rows_whole: int = ROWS_TOLD_WHOLE
     """Rows that a page of the table gives whole; of more it is a roster."""
     names_max: int = NAMES_MAX

@@ -63,9 +63,14 @@ from chatapp.wire.messages.table import (
     CardsShown,
     FetchCards,
     FetchTable,
+    Find,
+    Found,
+    PresenceChanged,
     RosterPage,
     SetStatus,
     TablePage,
+    TableScope,
+    Watch,
 )
 
 
@@ -100,6 +105,8 @@ PeerRequest = (
     Attach
     | FetchTable
     | FetchCards
+    | Watch
+    | Find
     | SetStatus
     | DepositMail
     | TakeMail
@@ -125,6 +132,9 @@ NodeNotice = (
     TablePage
     | RosterPage
     | CardsShown
+    | TableScope
+    | PresenceChanged
+    | Found
     | MailSaved
     | MailRefused
     | MailBatch

@@ -345,9 +345,15 @@ class DirectMessages:
         turn."""
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
-        if self._contacts.by_name(name) is not None or is_same_name(name, self._ctx.me.name):
+        reach, contact = self._ctx.status.reach, self._contacts.by_name(name)
+        if is_same_name(name, self._ctx.me.name):
             return LookUp.KNOWN
-        reach = self._ctx.status.reach
+        if contact is not None:
+            if self._is_doubtful(name):
+                found = self._people.find(name, can_ask=True, now=now)
+                return LookUp.ASKING if found is LookUp.ASKING else LookUp.KNOWN
+            self._people.forget(name)
+            return LookUp.KNOWN
         if reach is RegistryReach.NONE or not self._can_be(name):
             self._people.forget(name)
             return LookUp.UNKNOWN
@@ -369,7 +375,7 @@ class DirectMessages:
     ) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError,
         KeyError."""
-        begun = self.send_to_known(to, text, related, now=now)
+        begun = self._begin(to, text, related, now)
         if begun is None:
             raise KeyError(to)
         return begun
@@ -379,6 +385,20 @@ class DirectMessages:
     ) -> SentMessage | None:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
+        if self._contacts.followed is not None and self._is_doubtful(to):
+            return None
+        return self._begin(to, text, related, now)
+
+    def _is_doubtful(self, name: str) -> bool:
+        """Whether the registry has to be asked first who has this name by now."""
+        contact = self._contacts.by_name(name)
+        return (
+            contact is not None
+            and self._ctx.status.reach is RegistryReach.UP
+            and not self._people.is_vouched(contact, name_key(name))
+        )
+
+    def _begin(self, to: str, text: str, related: Related | None, now: float) -> SentMessage | None:
         try:
             key = name_key(to)
         except NameRefused:
@@ -401,6 +421,7 @@ class DirectMessages:
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)
+        contacts.touch(contact)
         message = self._ladder.begin(contact, conversation, text, related, wall=wall)
         talk = conversations.Conversation(ConversationKind.PERSON, contact.row.card.name)
         return SentMessage(talk, message.id, message.number)

@@ -11,7 +11,7 @@ from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import SEALED_HEAD_SIZE, Kind, encode, join_frames
-from chatapp.wire.errors import SealError
+from chatapp.wire.errors import SealError, UnknownAuthor
 from chatapp.wire.messages.direct import LastOpening, RelayDatagram, RelayFile, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
@@ -299,7 +299,7 @@ class PeerTransport:
         author = self.sessions.author_of(datagrams[0])
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
-            raise SealError("of somebody whom we do not know")
+            raise UnknownAuthor(author or b"")
         if contact.is_banned:
             raise SealError("of somebody whom the registry keeps out")
         if relayed_by is not None and contact.identity != relayed_by:

@@ -196,6 +196,11 @@ class RemoteEdge:
         if self._links:
             self.session.add(SendToEverybody(payload))
 
+    @property
+    def takes_broadcasts(self) -> bool:
+        """Whether its people are told of the table by broadcasts: the edge itself decides."""
+        return True
+
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Send one datagram to the people online at this edge. Only what has changed about the
         addresses is sent along."""

@@ -489,6 +489,8 @@ class RemoteEngine:
         if table is not None:
             table.learn(Delta(change.rows, change.version, change.more))
             self._table, self._has_table = table, not change.more
+            if self.edge is not None and self._has_table:
+                self.edge.interest.look_at(table.table, lambda: table.online_count)
 
     def _receive_admin_answer(self, item: AdminAnswerPart) -> None:
         parts = self._asked.get(item.ticket)
