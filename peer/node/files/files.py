@@ -105,7 +105,7 @@ class Files:
                 self._share()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
-                self._fetch(file)
+                self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
 
@@ -397,8 +397,8 @@ class Files:
 
     # --- inside
 
-    def _fetch(self, file: KnownFile) -> None:
-        fetching = Fetching(self._port, file, self._target(file))
+    def _fetch(self, file: KnownFile, *, goes_on: bool = False) -> None:
+        fetching = Fetching(self._port, file, self._target(file), goes_on=goes_on)
         task = self._begin(self._run(fetching))
         self._fetches[file.id] = fetching, task
         if file.conversation.is_room:
