@@ -1,6 +1,7 @@
 """W2: two hundred members and three hundred visitors at one web desk."""
 
 import asyncio
+import random
 import re
 import statistics
 import sys
@@ -19,7 +20,7 @@ MEMBERS: Final = 200
 VISITORS: Final = 300
 LINES: Final = 20
 """Lines that are said one after the other, each by somebody else."""
-APART: Final = 0.5
+APART: Final = 1.5
 """Seconds between two of them."""
 AT_ONCE: Final = 8
 """Browsers on their way in."""
@@ -28,6 +29,9 @@ HOST: Final = "desk.example"
 LAB: Final = "room:lab"
 Watching = asyncio.Task[None]
 _WINDOW: Final = re.compile(r'data-version="(\d+)"')
+_KEYS: Final = re.compile(rb'"keys": \[[^]]*?(\d+)\]')
+_TAIL: Final = 1 << 14
+"""Bytes of a stream in which the keys of a piece and its text are."""
 _FORM: Final = {"name": "Asha Rao", "number": "98765 43210", "issue": "3", "lang": "en"}
 
 
@@ -50,6 +54,7 @@ class Browser:
         self._port: Final = port
         self._address: Final = f"10.0.{number // 250}.{number % 250 + 1}"
         self._cookie = ""
+        self._rng: Final = random.Random(number)
         self.heard: dict[str, float] = {}
         """When each of the awaited lines has come, by its text."""
         self.news = asyncio.Event()
@@ -97,12 +102,18 @@ class Browser:
             tail = b""
             while data := await reader.read(1 << 16):
                 self.bytes_heard += len(data)
-                if self._awaited in tail + data:
+                tail += data
+                if self._awaited in tail:
                     self.heard[self._awaited.decode()] = time.monotonic()
                     self.news.set()
-                tail = (tail + data)[-len(self._awaited) :]
+                    if keys := _KEYS.findall(tail):
+                        await self.look(keys[-1].decode())
+                tail = tail[-_TAIL:]
         finally:
             writer.close()
+
+    async def look(self, key: str) -> None:
+        """Tell what is seen now."""
 
     def expect(self, text: str) -> None:
         """Await a line from now on."""
@@ -129,6 +140,11 @@ class Member(Browser):
         (version,) = _WINDOW.findall(page.text)
         await self.do("join", room="lab")
         return tasks.create_task(self.watch(f"{self.window}events?since={version}"))
+
+    async def look(self, key: str) -> None:
+        """Tell that the user has seen the lines up to this one, when a page does."""
+        await asyncio.sleep(self._rng.uniform(0.2, 0.8))
+        await self.do("seen", upto=key, looking="1")
 
     async def do(self, verb: str, **fields: str) -> None:
         """Send a form of the window."""
