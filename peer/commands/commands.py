@@ -28,6 +28,7 @@ from chatapp.peer.commands.arguments import (
     MAYBE_NAME,
     MAYBE_NAME_AND_NUMBER,
     MAYBE_NTH,
+    MAYBE_NTH_OR_FILE,
     MAYBE_PAST,
     MAYBE_QUEUE,
     MAYBE_ROOM,
@@ -220,8 +221,9 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/cancel",),
-        shape=MAYBE_NTH,
-        summary="take back your last message that waits, anywhere",
+        shape=MAYBE_NTH_OR_FILE,
+        summary="take back your last message that waits, anywhere, or stop a file",
+        example="file 3",
         read=cancel,
     ),
     Command(
@@ -449,7 +451,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
-        summary="show how one of your messages was delivered, try by try",
+        summary="show how a message was delivered, try by try, or which way a file went",
         example="last",
         read=explain,
     ),

@@ -35,6 +35,7 @@ from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import fingerprint_digits
+from chatapp.wire.messages.direct import TryPort
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
@@ -607,8 +608,8 @@ class PeerNode:
             else:
                 self.tell(self.files.noted(events))
                 self.files.tell()
-        if core.tunnels:
-            self._tunnels_came()
+        if core.file_frames:
+            self._file_frames_came()
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)
@@ -631,11 +632,11 @@ class PeerNode:
         ):
             self.driver.send(datagrams)
 
-    def _tunnels_came(self) -> None:
-        frames = list(self.core.tunnels)
-        self.core.tunnels.clear()
-        if self._files is not None:
-            self._files.tunnels.frames_came(frames)
+    def _file_frames_came(self) -> None:
+        frames = list(self.core.file_frames)
+        self.core.file_frames.clear()
+        if self._files is not None or any(type(came.frame) is TryPort for came in frames):
+            self.files.frames_came(frames)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""

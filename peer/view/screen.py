@@ -25,6 +25,7 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AcceptFile,
     AskDesk,
+    CancelFile,
     Edit,
     EnterRoom,
     KeepDraft,
@@ -94,6 +95,7 @@ _FILE_REQUESTS: Final = {
     FileAction.RESUME: AcceptFile,
     FileAction.PAUSE: PauseFile,
     FileAction.REFUSE: RefuseFile,
+    FileAction.CANCEL: CancelFile,
 }
 
 

@@ -180,7 +180,8 @@ class Fetching:
                 raise Stopped(trouble)
             if has_gone_on:
                 again_after = TRIES_AGAIN_AFTER
-            self._note(FileState.WAITING)
+            is_stuck = self._port.connect.is_stuck(self.file.identity)
+            self._note(FileState.WAITING, FileTrouble.NOT_RELAYED if is_stuck else None)
             try:
                 async with asyncio.timeout(again_after):
                     await self._wake.wait()
@@ -256,7 +257,7 @@ class Fetching:
                 opening=(first, FetchingEnd(opening)),
                 report=_Report(self, holder),
             )
-            await self._use(link, contact)
+            await self._use(link, contact, holder)
         except SealError:
             pass
         except Left as left:
@@ -266,17 +267,21 @@ class Fetching:
             source.close()
             self._holders.end(holder, has_given=holder.given > before, now=node.now())
 
-    async def _use(self, link: FetchLink, contact: "Contact") -> None:
+    async def _use(self, link: FetchLink, contact: "Contact", holder: Holder) -> None:
         """Fetch over a link, whichever way it can be made."""
-        ways, before = self._port.connect, self.fetch.done
-        is_tunnel = await ways.open(contact, link.new_end)
+        ways, before = self._port.connect, holder.given
+        holder.way = way = await ways.open(contact, link.new_end)
         try:
             await link.over()
         finally:
             link.close()
-            if is_tunnel and self.fetch.done > before:
-                self.file.is_tunnelled = True
-                ways.has_given(contact)
+            ways.used(contact, way, was_open=link.was_open, has_given=holder.given > before)
+
+    def chunk_kept(self, holder: Holder) -> None:
+        """Note that somebody has given a chunk."""
+        holder.given += 1
+        if holder.way is not None:
+            self._port.book.note_way(self.file, holder.identity, holder.way)
 
     def noted(self, identities: Iterable[bytes]) -> None:
         """Note people in the room who may have some of the file."""
@@ -297,8 +302,9 @@ class Fetching:
         book.note_progress(self.file, self.fetch.done, rate)
         self._port.tell()
 
-    def _note(self, state: FileState) -> None:
-        if self._port.book.move(self.file, state):
+    def _note(self, state: FileState, trouble: FileTrouble | None) -> None:
+        book = self._port.book
+        if book.move(self.file, state, trouble) or book.note_trouble(self.file, trouble):
             self._port.tell()
 
 
@@ -312,7 +318,7 @@ class _Report:
         self.went_on: Final = fetching.went_on
 
     def chunk_kept(self) -> None:
-        self._holder.given += 1
+        self._fetching.chunk_kept(self._holder)
 
     def chunk_wrong(self) -> None:
         self._holder.wrong += 1
