@@ -317,12 +317,16 @@ class Engine:
     def broadcast_table(self, *, now: float) -> None:
         """Announce changes of the table, if that is due."""
         directory = self.hub.directory
+        edges = [(node, edge) for node, edge in self.edges.items() if edge.takes_broadcasts]
+        if not edges:
+            self._broadcaster.pass_over()
+            return
         payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
         if not payloads:
             return
         key, index = self.hub.channel.group.key, self.hub.indices.own
         sealed = [key.seal(index, payload) for payload in payloads]
-        for node, edge in self.edges.items():
+        for node, edge in edges:
             addresses = directory.online_addresses(node)
             for frame in sealed:
                 edge.broadcast(frame, addresses)
@@ -406,10 +410,7 @@ class Engine:
             case Append():
                 self._barrier.append(effect.entries)
             case Push() | Offer():
-                edge = self.edges.get(effect.link >> NODE_SHIFT)
-                if edge is not None:
-                    send = edge.push if isinstance(effect, Push) else edge.offer
-                    send(effect.link, encode(effect.message))
+                self._send(effect)
             case Relay():
                 for edge in self.edges.values():
                     edge.relay(effect.frame, effect.sender)
@@ -426,6 +427,15 @@ class Engine:
                 self._recorder.dropped[effect.reason] += 1
             case _:
                 self._carry_out_rare(effect, now)
+
+    def _send(self, effect: Push | Offer) -> None:
+        edge = self.edges.get(effect.link >> NODE_SHIFT)
+        if edge is None:
+            return
+        if isinstance(effect, Push):
+            edge.push(effect.link, encode(effect.message))
+        else:
+            edge.offer(effect.link, encode(effect.message), is_idle=effect.is_idle)
 
     def _carry_out_rare(
         self,

@@ -570,6 +570,11 @@ class TableBroadcaster:
         self._repeat_at = now + policy.announce_span
         return payloads
 
+    def pass_over(self) -> None:
+        """Announce nothing of what has changed until now: nobody is told by broadcasts."""
+        self._seen = self._sent = self._table.version
+        self._due_at = self._repeat_at = None
+
     def next_timer(self) -> float | None:
         """Return the deadline. While changes are due, nothing is repeated: an announcement would
         come before their rows, and everybody would fetch these."""
