@@ -302,6 +302,25 @@ RELAYS_PER_NETWORK: Final = 400.0
 RELAYS_PER_NETWORK_BURST: Final = 800.0
 """The same limit for datagrams at once."""
 
+FILE_RELAYS_PER_SECOND: Final = 300.0
+"""Datagrams a second with pieces of files that are relayed for one sender, averaged: some 300 kB."""
+
+FILE_RELAYS_BURST: Final = 150.0
+"""The same at once."""
+
+FILE_RELAYS_IN_ALL: Final = 3_000.0
+"""The same a second for all senders together: files take a small part of a registry."""
+
+FILE_RELAY_NETWORK_SHARES: Final = 4
+"""How many times the bytes of one person those of one network may be together."""
+
+FILE_RELAY_PAUSE: Final = 60
+"""Seconds that are waited when they are used up, beside those until some are left again."""
+
+FILE_RELAY_BYTES: Final = 10_000_000
+"""Bytes of files that are relayed for one sender in an hour, and at once, if no setting says
+otherwise."""
+
 REQUESTS_QUEUED_MAX: Final = 8
 """Requests of one identity that wait behind one that waits for the disk: more than a person types
 while a disk hangs, and little memory for a program that asks as fast as it is served."""
@@ -586,6 +605,9 @@ PIECE_SIZE: Final = 1_000
 
 TUNNEL_SPAN_MAX: Final = 1_024
 """Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
+
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line of a user sends a message or a file each."""
 
 PORT_TRIES_MAX: Final = 4
 """Connections at a time that we make to tell others whether they can be reached."""

@@ -50,7 +50,7 @@ from chatapp.peer.commands.meanings import (
 from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import ROOM_SIGN, STATUS_MAX
+from chatapp.wire.limits import RECIPIENTS_MAX, ROOM_SIGN, STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
@@ -149,8 +149,6 @@ def usage(spelling: str, shape: Shape) -> str:
     return f"{spelling} {shape.shown}".rstrip()
 
 
-RECIPIENTS_MAX: Final = 32
-"""People to whom one line sends a message each."""
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.direct import DirectGroupLine, FileFrame
+from chatapp.wire.messages.direct import DirectGroupLine, FileFrame, FileRelayRefused
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.table import Card
 
@@ -53,6 +53,15 @@ class WallClock:
 
     def __init__(self, offset: float) -> None:
         self.offset = offset
+
+
+class FileFrameCame(NamedTuple):
+    """What came for our files."""
+
+    identity: bytes
+    """From whom; of a refusal, who is at the other end."""
+    frame: FileFrame | FileRelayRefused
+    through_server: bool
 
 
 class DeliveryTraces:
@@ -200,8 +209,8 @@ class Outputs:
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
         """Requests for the link; dropped while it is down."""
-        self.file_frames: Final[list[tuple[bytes, FileFrame]]] = []
-        """What came for our files, and from whom; whoever takes it clears the list."""
+        self.file_frames: Final[list[FileFrameCame]] = []
+        """What came for our files; whoever takes it clears the list."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 

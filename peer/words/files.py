@@ -38,11 +38,13 @@ _TROUBLES: Final = {
     FileTrouble.WRONG_BYTES: "what came is not what {who} offered",
     FileTrouble.NO_SPACE: "your disk has no space for it",
     FileTrouble.OWN_DISK: "your disk does not take it",
+    FileTrouble.NOT_RELAYED: "neither TCP nor UDP gets through, and the server passes no more on for now",
     FileTrouble.NO_PERSON: "{who} is not in the table",
 }
 _WAYS: Final = {
     FileWay.TCP: "TCP",
     FileWay.UDP: "UDP, as no TCP connection can be made",
+    FileWay.SERVER: "the server, as neither TCP nor UDP gets through",
 }
 _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
@@ -132,7 +134,8 @@ def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]
 
 
 def _progress(file: FileTransfer) -> str:
-    return f"[{_short(file.name)}: {percent(file)} % of {size_shown(file.size)}]"
+    to = f" to {sanitize(str(file.conversation))}" if file.is_ours else ""
+    return f"[{_short(file.name)}{to}: {percent(file)} % of {size_shown(file.size)}]"
 
 
 def progress_note(file: FileTransfer) -> str:
@@ -165,14 +168,16 @@ def _listed(file: FileTransfer) -> str:
 
 
 def _way(file: FileTransfer) -> str:
-    return "" if FileWay.TCP in file.ways else "".join(f" (by {_WAYS[way]})" for way in file.ways)
+    ways = () if FileWay.TCP in file.ways else file.ways[-1:]
+    return "".join(f" (by {_WAYS[way]})" for way in ways)
 
 
 def standing(file: FileTransfer) -> str:
     """Return how far a file got: how much is there, how fast it comes, and how long it takes."""
     match file.state:
         case FileState.WAITING:
-            return f"waits for {name(file.sender)}, {percent(file)} % is here"
+            why = "" if file.trouble is None else f": {_trouble(file)}"
+            return f"waits for {name(file.sender)}, {percent(file)} % is here{why}"
         case FileState.RUNNING:
             left = (file.size - file.done) / file.rate if file.rate else 0.0
             more = f", {size_shown(round(file.rate))}/s, {span(round(left))} left" if left else ""

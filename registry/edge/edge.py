@@ -321,10 +321,11 @@ class Edge:
         if peer_link is not None:
             self.links.send(peer_link, payload)
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Queue a message on a link, unless its reader is behind."""
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Queue a message on a link, unless its reader is behind. `is_idle`: or unless more than a
+        little waits for it."""
         peer_link = self.links.find(link)
-        if peer_link is not None and not peer_link.is_behind:
+        if peer_link is not None and not (peer_link.is_busy if is_idle else peer_link.is_behind):
             self.links.send(peer_link, payload)
         else:
             self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1

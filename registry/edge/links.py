@@ -38,6 +38,10 @@ WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
 """Connections without a first frame, however young, past which the oldest is ended at once."""
 
 
+IDLE_QUEUE_MAX: Final = LINK_QUEUE_MAX // 2
+"""Bytes that may wait for a reader before pieces of files are dropped: words find the other half."""
+
+
 class PendingConnections:
     """Connections without a first frame, the oldest first."""
 
@@ -287,6 +291,11 @@ class PeerLink:
         """Bytes of answers among the pieces. Relayed frames are shared and do not count."""
         self.backlog = 0
         """Bytes of earlier turns that its reader had not read when the link was last written to."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether more waits for its reader than what is sent at leisure may wait behind."""
+        return self.queued + 2 * self.backlog > IDLE_QUEUE_MAX
 
     @property
     def is_behind(self) -> bool:

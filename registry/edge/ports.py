@@ -63,8 +63,9 @@ class EdgePort(Protocol):
     def push(self, link: int, payload: bytes) -> None:
         """Send on a link."""
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Send on a link, unless its reader is behind."""
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Send on a link, unless its reader is behind. `is_idle`: or unless more than a little waits
+        for it."""
 
     def send_datagram(
         self, identity: bytes, address: Address, payload: bytes, *, now: float

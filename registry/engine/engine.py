@@ -410,10 +410,7 @@ class Engine:
             case Append():
                 self._barrier.append(effect.entries)
             case Push() | Offer():
-                edge = self.edges.get(effect.link >> NODE_SHIFT)
-                if edge is not None:
-                    send = edge.push if isinstance(effect, Push) else edge.offer
-                    send(effect.link, encode(effect.message))
+                self._send(effect)
             case Relay():
                 for edge in self.edges.values():
                     edge.relay(effect.frame, effect.sender)
@@ -430,6 +427,15 @@ class Engine:
                 self._recorder.dropped[effect.reason] += 1
             case _:
                 self._carry_out_rare(effect, now)
+
+    def _send(self, effect: Push | Offer) -> None:
+        edge = self.edges.get(effect.link >> NODE_SHIFT)
+        if edge is None:
+            return
+        if isinstance(effect, Push):
+            edge.push(effect.link, encode(effect.message))
+        else:
+            edge.offer(effect.link, encode(effect.message), is_idle=effect.is_idle)
 
     def _carry_out_rare(
         self,

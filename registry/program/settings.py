@@ -55,6 +55,7 @@ GATEWAYS_MAX: Final = 100
 METRICS_HOSTS_MAX: Final = 16
 OPERATORS_MAX: Final = 100
 
+_MEGABYTE: Final = 1_000_000
 _DAY: Final = 86_400.0
 
 
@@ -227,6 +228,11 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         RegistryPolicy().rooms_each
     )
     """Rooms that one person may be in at once."""
+    relay_files: Annotated[int, _number("megabytes", 0, 100_000)] = (
+        RegistryPolicy().file_relay_bytes // _MEGABYTE
+    )
+    """Megabytes of files an hour that are passed on for one person whom others reach neither by TCP
+    nor by UDP; 0: none."""
     sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
         RegistryPolicy().sessions_max
     )
@@ -449,6 +455,7 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         broadcast_up_to=settings.broadcast_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
+        file_relay_bytes=settings.relay_files * _MEGABYTE,
         sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,

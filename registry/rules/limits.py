@@ -12,6 +12,7 @@ import msgspec
 
 from chatapp.wire.address import Address
 from chatapp.wire.limits import (
+    FILE_RELAY_BYTES,
     GROUP_KEPT_FOR,
     LINK_SILENCE_MAX,
     MAIL_KEPT_FOR,
@@ -229,6 +230,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rooms that may be there at once."""
     rooms_each: int = ROOMS_EACH_MAX
     """Rooms that one person may be in at once."""
+    file_relay_bytes: int = FILE_RELAY_BYTES
+    """Bytes of files an hour that are relayed for one sender; 0: none."""
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""

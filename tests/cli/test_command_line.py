@@ -365,25 +365,32 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("ChatApp ")
 
 
+PLAIN = [
+    [],
+    [""],
+    ["5000"],
+    ["99"],
+    ["alice"],
+    ["127.0.0.1", "5000"],
+    ["127.0.0.1", "5000 "],
+    PEER[1:],
+    ["no name", *PEER[2:]],
+    [*PEER[1:], "more"],
+    ["5000", "--", "-1"],
+    ["-1"],
+    ["-"],
+    ["--help"],
+]
+VARIABLES = ["CHATAPP_LOG_LEVEL", "CHATAPP_CONFIG"]
+"""What has a line read by the parser of options."""
+
+
 @pytest.mark.parametrize("mode", ["-s", "-c", "--desk"])
-@pytest.mark.parametrize("variable", ["", "CHATAPP_LOG_LEVEL", "CHATAPP_CONFIG"])
 @pytest.mark.parametrize(
-    "arguments",
+    ("variable", "arguments"),
     [
-        [],
-        [""],
-        ["5000"],
-        ["99"],
-        ["alice"],
-        ["127.0.0.1", "5000"],
-        ["127.0.0.1", "5000 "],
-        PEER[1:],
-        ["no name", *PEER[2:]],
-        [*PEER[1:], "more"],
-        ["5000", "--", "-1"],
-        ["-1"],
-        ["-"],
-        ["--help"],
+        *(("", arguments) for arguments in PLAIN),
+        *((name, words) for name in VARIABLES for words in (["5000"], PEER[1:], PEER[2:4])),
     ],
 )
 def test_a_plain_line_does_what_its_options_parser_would_do(

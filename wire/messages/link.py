@@ -7,7 +7,14 @@ import msgspec
 
 from chatapp.wire.limits import ANNOUNCEMENT_MAX, Count
 from chatapp.wire.messages.desk import DeskNotice, DeskRequest
-from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.direct import (
+    DatagramRelayed,
+    FileRelayRefused,
+    RelayDatagram,
+    RelayFailed,
+    RelayFile,
+    ReportSilence,
+)
 from chatapp.wire.messages.mail import (
     AskMail,
     DepositMail,
@@ -105,6 +112,7 @@ PeerRequest = (
     | TakeMail
     | AskMail
     | RelayDatagram
+    | RelayFile
     | ReportSilence
     | FetchGroup
     | EnterRooms
@@ -132,6 +140,7 @@ NodeNotice = (
     | MailBatch
     | MailExpired
     | DatagramRelayed
+    | FileRelayRefused
     | RelayFailed
     | GroupGranted
     | GroupAccepted

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.contacts import Change, Contact, Contacts
-from chatapp.peer.core.context import Context, Passenger, People, RegistryReach
+from chatapp.peer.core.context import Context, FileFrameCame, Passenger, People, RegistryReach
 from chatapp.peer.core.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
@@ -403,8 +403,8 @@ class Arrivals:
             elif isinstance(frame, SeenUpTo):
                 self.marks.arrived(contact, frame.number, now=now)
             elif isinstance(frame, FILE_FRAMES):
-                if not through_server:
-                    self._ctx.out.file_frames.append((contact.identity, frame))
+                came = FileFrameCame(contact.identity, frame, through_server)
+                self._ctx.out.file_frames.append(came)
             elif isinstance(frame, Ping):
                 ping = frame
             elif isinstance(frame, Pong):

@@ -22,6 +22,7 @@ from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.context import (
     Context,
+    FileFrameCame,
     LookUp,
     Passenger,
     People,
@@ -59,7 +60,7 @@ from chatapp.peer.core.relations import told
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.direct import DatagramRelayed, RelayFailed
+from chatapp.wire.messages.direct import DatagramRelayed, FileRelayRefused, RelayFailed
 from chatapp.wire.messages.mail import MailExpired, MailRefused, MailSaved
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import is_same_name, name_key, peer_name
@@ -297,6 +298,7 @@ class DirectMessages:
         self.routes: Final[Routes] = {
             DatagramRelayed: self._arrivals.datagram_relayed,
             RelayFailed: self._relay_failed,
+            FileRelayRefused: self._file_relay_refused,
             MailSaved: self._mail_answered,
             MailRefused: self._mail_answered,
             MailExpired: self._mail_answered,
@@ -606,6 +608,9 @@ class DirectMessages:
         contact = self._contacts.by_identity(notice.recipient)
         if contact is not None:
             self._ladder.relay_failed(contact, now=now)
+
+    def _file_relay_refused(self, notice: FileRelayRefused, *, now: float) -> None:
+        self._ctx.out.file_frames.append(FileFrameCame(notice.other, notice, through_server=True))
 
     # --- each turn
 

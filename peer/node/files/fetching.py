@@ -180,7 +180,8 @@ class Fetching:
                 raise Stopped(trouble)
             if has_gone_on:
                 again_after = TRIES_AGAIN_AFTER
-            self._note(FileState.WAITING)
+            is_stuck = self._port.connect.is_stuck(self.file.identity)
+            self._note(FileState.WAITING, FileTrouble.NOT_RELAYED if is_stuck else None)
             try:
                 async with asyncio.timeout(again_after):
                     await self._wake.wait()
@@ -301,8 +302,9 @@ class Fetching:
         book.note_progress(self.file, self.fetch.done, rate)
         self._port.tell()
 
-    def _note(self, state: FileState) -> None:
-        if self._port.book.move(self.file, state):
+    def _note(self, state: FileState, trouble: FileTrouble | None) -> None:
+        book = self._port.book
+        if book.move(self.file, state, trouble) or book.note_trouble(self.file, trouble):
             self._port.tell()
 
 

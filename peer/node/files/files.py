@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused
 from chatapp.peer.api.files import AutoAccept, FileReply, FileState, FileTransfer
+from chatapp.peer.core.context import FileFrameCame
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.bounds import FolderBounds
@@ -29,7 +30,7 @@ from chatapp.wire.codec import decode_file_offer, encode
 from chatapp.wire.errors import quoted
 from chatapp.wire.files import content_id, file_id
 from chatapp.wire.folders import platform_downloads, whole_path
-from chatapp.wire.messages.direct import FileFrame, PortTried, TryPort, TunnelFrame
+from chatapp.wire.messages.direct import FileRelayRefused, PortTried, TryPort
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
@@ -183,15 +184,18 @@ class Files:
 
     # --- whether others can connect
 
-    def frames_came(self, frames: Sequence[tuple[bytes, FileFrame]]) -> None:
-        """Take frames that are for files, with who has sent them."""
-        tunnels: list[tuple[bytes, TunnelFrame]] = []
-        for identity, frame in frames:
-            if isinstance(frame, TryPort | PortTried):
-                self._ports.frame_came(identity, frame)
-            else:
-                tunnels.append((identity, frame))
-        self.tunnels.frames_came(tunnels)
+    def frames_came(self, frames: Sequence[FileFrameCame]) -> None:
+        """Take frames that are for files."""
+        for identity, frame, through_server in frames:
+            match frame:
+                case TryPort() | PortTried():
+                    if not through_server:
+                        self._ports.frame_came(identity, frame)
+                case FileRelayRefused(seconds=seconds):
+                    self.tunnels.relay_refused(identity, seconds)
+                case _:
+                    self.tunnels.frame_came(identity, frame, through_server=through_server)
+        self.tunnels.read()
 
     async def is_port_free(self) -> bool:
         """Whether we can listen at our TCP port."""

@@ -125,9 +125,9 @@ class RemoteEdge:
         else:
             self.session.add(item)
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Send on a link, unless its reader is behind."""
-        self.session.add(OfferOnLink(number_at_edge(link), payload))
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Send on a link, unless its reader is behind; `is_idle` as in `Edge`."""
+        self.session.add(OfferOnLink(number_at_edge(link), payload, is_idle))
 
     def send_datagram(
         self, identity: bytes, address: Address, payload: bytes, *, now: float

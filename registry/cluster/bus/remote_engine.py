@@ -417,7 +417,7 @@ class RemoteEngine:
             case RelayToSome():
                 edge.relay_to(item.frame, tuple(item.links), item.sender)
             case OfferOnLink():
-                edge.offer(item.link, item.payload)
+                edge.offer(item.link, item.payload, is_idle=item.is_idle)
             case AnswerDatagram():
                 caller = Caller(
                     identity=b"", address=unpack_address(item.address), session=item.session

@@ -129,7 +129,6 @@ class Pages:
             }
 
 
-_ROWS_A_PAGE: Final = 4_096
 GAPS_MAX: Final = 16
 """Takeovers that are told apart. The two oldest count as one: who was away for all that is between
 them gets the whole table."""
@@ -267,7 +266,7 @@ class Table(Generic[Entry]):
                 cells = entry.cells = cells_of(_rows.decode(entry.row()))
             is_new = is_whole or entry.named_at > since
             size += cells.size_whole if is_new else cells.size
-            if size > TABLE_PAGE_MAX or len(whole) + len(known) == _ROWS_A_PAGE:
+            if size > TABLE_PAGE_MAX:
                 more = True
                 break
             (whole if is_new else known).append(cells)
