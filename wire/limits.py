@@ -96,8 +96,12 @@ network drops larger segments and its ICMP messages too (a black hole), they van
 link would stall for ever."""
 
 LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine.
-After that the link counts as lost, and a message on it takes another way within 12 s."""
+"""Seconds for which a peer's data on a link may stay unanswered. After that the link counts as
+lost, and a message on it takes another way within 12 s."""
+
+LINK_UNACKNOWLEDGED_MAX: Final = 20.0
+"""Seconds for which data may stay unacknowledged by the other machine before TCP ends a link. On a
+radio link whose queue is full TCP waits for 9 s before it repeats what was lost there."""
 
 LINK_RATE_LEAST: Final = 1_024
 """Bytes a second that even a radio link of 9.6 kbit/s carries: a peer waits a second longer for an
