@@ -287,7 +287,8 @@ class Files:
         if not self._book.move(file, FileState.OFFERED):
             raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
         self._book.note_progress(file, 0, 0.0)
-        file.path = ""
+        file.path, file.ways = "", ()
+        file.people.clear()
         if has_begun:
             await self._answer(file, RelationKind.STOPPED_FILE)
 
