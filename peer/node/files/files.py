@@ -78,6 +78,7 @@ class Files:
             self._worker,
             tell=self.tell,
             under_way=self._under_way,
+            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
