@@ -98,8 +98,8 @@ MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
-MAYBE_WHICH: Final = Shape("[id, last or file n]", Cut.MAYBE_TEXT)
-MAYBE_NTH_OR_FILE: Final = Shape("[n, or file n]", Cut.MAYBE_TEXT)
+MAYBE_WHICH: Final = Shape("[id or file n]", Cut.MAYBE_TEXT)
+MAYBE_NTH_OR_FILE: Final = Shape("[n or file n]", Cut.MAYBE_TEXT)
 MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
 NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
 NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
@@ -432,7 +432,7 @@ def cancel(_: Context, words: str = "") -> Meaning:
     if (nth := _file_number(words)) is not None:
         return CancelFile(nth or None)
     which = _which(words.strip()) if words else LAST
-    wrong = Mistake(answers.usage_line("/cancel [n, or file n]"))
+    wrong = Mistake(answers.usage_line("/cancel [n or file n]"))
     return wrong if which is None else CancelLine(which)
 
 

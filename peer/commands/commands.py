@@ -222,7 +222,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/cancel",),
         shape=MAYBE_NTH_OR_FILE,
-        summary="take back your last message that waits, anywhere, or stop a file",
+        summary="take back a message that waits, or stop a file",
         example="file 3",
         read=cancel,
     ),
@@ -451,7 +451,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
-        summary="show how a message was delivered, try by try, or which way a file went",
+        summary="show how a message was delivered, or a file",
         example="last",
         read=explain,
     ),

@@ -365,7 +365,8 @@ class Interest:
         after = _key(request.after) if request.after else ""
         people = index.names(key, after=after, only_online=request.only_online)
         found = list(islice(people, request.limit + 1))
-        return Found(request.reference, found[: request.limit], more=len(found) > request.limit)
+        listed = [msgspec.structs.replace(one, host="", port=0) for one in found[: request.limit]]
+        return Found(request.reference, listed, more=len(found) > request.limit)
 
     def _wait(self, link: PeerLink, now: float) -> int:
         """Return the whole seconds until a search is answered again; 0 for now."""

@@ -6,6 +6,7 @@ edges what to send, and holds back whatever must wait for the disk (`CommitBarri
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from typing import Final, assert_never
 
 import msgspec
@@ -410,7 +411,14 @@ class Engine:
             case Append():
                 self._barrier.append(effect.entries)
             case Push() | Offer():
-                self._send(effect)
+                edge = self.edges.get(effect.link >> NODE_SHIFT)
+                if edge is not None:
+                    send: Callable[[int, bytes], None] = (
+                        edge.push
+                        if isinstance(effect, Push)
+                        else partial(edge.offer, is_idle=effect.is_idle)
+                    )
+                    send(effect.link, encode(effect.message))
             case Relay():
                 for edge in self.edges.values():
                     edge.relay(effect.frame, effect.sender)
@@ -427,15 +435,6 @@ class Engine:
                 self._recorder.dropped[effect.reason] += 1
             case _:
                 self._carry_out_rare(effect, now)
-
-    def _send(self, effect: Push | Offer) -> None:
-        edge = self.edges.get(effect.link >> NODE_SHIFT)
-        if edge is None:
-            return
-        if isinstance(effect, Push):
-            edge.push(effect.link, encode(effect.message))
-        else:
-            edge.offer(effect.link, encode(effect.message), is_idle=effect.is_idle)
 
     def _carry_out_rare(
         self,

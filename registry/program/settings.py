@@ -218,6 +218,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     member of a room."""
     names: Annotated[int, _number("a whole number", 1_000, NAMES_MOST)] = RegistryPolicy().names_max
     """Names that may be bound; newcomers beyond them are refused."""
+    broadcast_up_to: Annotated[int, _number("a whole number", 16, 100_000)] = (
+        RegistryPolicy().broadcast_up_to
+    )
+    """People online up to whom everybody is told of everybody."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
     rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
@@ -448,6 +452,7 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         lease_span=settings.lease,
         mail_places=settings.letters,
         names_max=settings.names,
+        broadcast_up_to=settings.broadcast_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
         file_relay_bytes=settings.relay_files * _MEGABYTE,

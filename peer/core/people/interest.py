@@ -223,19 +223,21 @@ class Interest:
         if len(self._searches) + len(self._again) < ASKED_AT_ONCE and sender_index not in asked:
             self.search(By.SENDER_INDEX, sender_index=sender_index)
 
-    def found(self, notice: Found, *, now: float) -> bool:
-        """Take an answer. Return whether we have asked for it."""
+    def found(self, notice: Found, *, now: float) -> list[Sight]:
+        """Take an answer. Return whom we know by it: not those who are only listed."""
         search = self._searches.pop(notice.reference, None)
         if search is None:
-            return False
+            return []
         if notice.wait:
             self._again.append((now + notice.wait, search))
             self._alarm.no_later_than(now + notice.wait)
         else:
             search.answer = notice
-            self._names.add(search.key)
-            self._saw(notice.people)
-        return True
+            if search.find.by is not By.PREFIX:
+                self._names.add(search.key)
+                self._saw(notice.people)
+                return notice.people
+        return []
 
     def _ask(self, search: Search) -> None:
         self._searches[search.find.reference] = search

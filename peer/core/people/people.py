@@ -357,8 +357,7 @@ class Roster:
 
     def _found(self, notice: Found, *, now: float) -> None:
         """Take who was looked for."""
-        if self.interest.found(notice, now=now):
-            self._sights_came(notice.people, is_news=False, now=now)
+        self._sights_came(self.interest.found(notice, now=now), is_news=False, now=now)
 
     def _sights_came(self, sights: Sequence[Sight], *, is_news: bool, now: float) -> None:
         changes = self.table.take_sights(sights, wall=self._ctx.wall(now), is_news=is_news)

@@ -78,6 +78,7 @@ class Files:
             self._worker,
             tell=self.tell,
             under_way=self._under_way,
+            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -105,7 +106,7 @@ class Files:
                 self._share()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
-                self._fetch(file)
+                self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
 
@@ -287,7 +288,8 @@ class Files:
         if not self._book.move(file, FileState.OFFERED):
             raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
         self._book.note_progress(file, 0, 0.0)
-        file.path = ""
+        file.path, file.ways = "", ()
+        file.people.clear()
         if has_begun:
             await self._answer(file, RelationKind.STOPPED_FILE)
 
@@ -397,8 +399,8 @@ class Files:
 
     # --- inside
 
-    def _fetch(self, file: KnownFile) -> None:
-        fetching = Fetching(self._port, file, self._target(file))
+    def _fetch(self, file: KnownFile, *, goes_on: bool = False) -> None:
+        fetching = Fetching(self._port, file, self._target(file), goes_on=goes_on)
         task = self._begin(self._run(fetching))
         self._fetches[file.id] = fetching, task
         if file.conversation.is_room:

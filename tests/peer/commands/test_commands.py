@@ -151,7 +151,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
     [
         ("send", "[Usage: send <name> <text>]"),
         ("send bob, carol hi", "[Write several names without blanks between them: bob,carol.]"),
-        ("/cancel it", "[Usage: /cancel [n, or file n]]"),
+        ("/cancel it", "[Usage: /cancel [n or file n]]"),
         ("/status", "[Usage: /status <text>]"),
         (f"/status {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),
         (f"/away {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),
@@ -183,7 +183,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("leave lab now", "[Usage: leave [room]]"),
         ("/nick", "[Usage: /nick <new name>]"),
         ("/verify", "[Usage: /verify <name>]"),
-        ("/why 1 2", "[Usage: /why [id, last or file n]]"),
+        ("/why 1 2", "[Usage: /why [id or file n]]"),
         ("/search ", "[Usage: /search <words> [in <name>]]"),
         ("/history 0", '[Give a number from 1 to 1,000, not "0".]'),
         ("/history bob all", '[Give a number from 1 to 1,000, not "all".]'),
