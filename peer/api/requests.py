@@ -30,6 +30,7 @@ from chatapp.peer.api.past import (
     Unshown,
 )
 from chatapp.peer.api.state import State
+from chatapp.wire.limits import FOUND_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 
 Answer = TypeVar("Answer")
@@ -292,6 +293,22 @@ class ListPeople(Request[tuple[events.Person, ...]], frozen=True, kw_only=True):
 
     needs_addresses: bool = False
     """Whether to ask the registry first, for a moment, for addresses that only it knows."""
+
+
+class FindPeople(Request[events.PeopleFound], frozen=True, kw_only=True):
+    """Return the people whose names begin so, also those of whom the registry does not tell us.
+    Waits while the registry does not want to be asked so soon. Raises NotAnswered when it is away."""
+
+    first: str = ""
+    """In any case; everybody is found if it is empty, nobody if no name can begin so."""
+    after: str = ""
+    """Only those behind this name."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=FOUND_MAX)] = FOUND_MAX
+    only_online: bool = False
+
+
+class CountOnline(Request[int], frozen=True, kw_only=True):
+    """Return how many people are online, also those of whom the registry does not tell us."""
 
 
 class ReadState(Request[State], frozen=True, kw_only=True):
@@ -584,6 +601,8 @@ AnyRequest = (
     | ShowRooms
     | ListRooms
     | ListPeople
+    | FindPeople
+    | CountOnline
     | ReadState
     | SetStatus
     | Rename

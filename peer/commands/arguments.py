@@ -63,7 +63,6 @@ class Cut(enum.Enum):
     NOTHING = "nothing may follow"
     WORD = "one word"
     MAYBE_WORD = "one word or nothing"
-    MAYBE_SHOWN = "the word that the usage line shows, or nothing"
     TWO_WORDS = "two words"
     MAYBE_WORDS = "one word, two, or nothing"
     TEXT = "the whole rest, as typed"
@@ -95,7 +94,7 @@ NAME_AND_PATH: Final = Shape("<name or #room> <path>", Cut.WORD_AND_TEXT)
 NTH_AS_PATH: Final = Shape("[n] [as <path>]", Cut.MAYBE_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
-MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
+MAYBE_ALL_OR_FIRST: Final = Shape("[all or letters]", Cut.MAYBE_WORD)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
 MAYBE_WHICH: Final = Shape("[id or file n]", Cut.MAYBE_TEXT)
@@ -390,8 +389,10 @@ def examine(context: Context, *words: str) -> Meaning:
 
 
 def show_people(_: Context, word: str = "") -> Meaning:
-    """Read whether everybody is to be shown."""
-    return ShowPeople(is_whole=bool(word))
+    """Read whether everybody is to be shown, or those whose names begin so. Who is called `all`, or
+    so that the name begins with it, is found by `al`."""
+    is_whole = word.lower() == "all"
+    return ShowPeople(is_whole=is_whole, first="" if is_whole else word)
 
 
 def explain(_: Context, which: str = "last") -> Meaning:

@@ -21,7 +21,7 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.arguments import (
     ANSWER,
     HISTORY_SHOWN,
-    MAYBE_ALL,
+    MAYBE_ALL_OR_FIRST,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
     MAYBE_CONVERSATION_AND_SPAN,
@@ -352,8 +352,8 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
-        shape=MAYBE_ALL,
-        summary="show who is online, and 20 of the others, or all",
+        shape=MAYBE_ALL_OR_FIRST,
+        summary="show who is here and 20 others, all, or by name",
         read=show_people,
     ),
     Command(

@@ -2,7 +2,7 @@
 keys are in doubt."""
 
 import enum
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import is_authentic
 from chatapp.wire.limits import CONTACTS_MAX
-from chatapp.wire.messages.table import ONLINE, Presence, Row
+from chatapp.wire.messages.table import ONLINE, Presence, Row, Sight
 from chatapp.wire.names import name_key
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -213,6 +213,22 @@ class Contacts:
             if not contact.is_released and self.is_followed(contact)
         ]
         return tuple(sorted(people, key=lambda person: person.name))
+
+    def listed(self, sights: Iterable[Sight]) -> tuple[Person, ...]:
+        """Return people as they are listed, whether we are told of them or not."""
+        return tuple(
+            Person(
+                name=sight.name,
+                online=sight.presence in ONLINE,
+                since=float(sight.since),
+                is_verified=sight.key in self.verified,
+                is_banned=sight.presence is Presence.BANNED,
+                is_slow=sight.presence is Presence.SLOW,
+                status=sight.status,
+                away=sight.away if sight.presence in ONLINE else None,
+            )
+            for sight in sights
+        )
 
     def by_identity(self, identity: bytes) -> Contact | None:
         """Return the contact with this identity key."""

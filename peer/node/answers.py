@@ -49,9 +49,11 @@ from chatapp.peer.history.query import (
 )
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import is_emoji
-from chatapp.wire.names import is_same_name
+from chatapp.wire.messages.table import By
+from chatapp.wire.names import is_same_name, name_key
 
 DRAFTS_MAX: Final = 256
 """Conversations in which the user has begun to type something: the windows of one person."""
@@ -251,6 +253,34 @@ async def _list_rooms(node: "PeerNode", _: requests.ListRooms) -> tuple[events.R
 
 ADDRESSES_WITHIN: Final = 2.5
 """Seconds for which a table waits for addresses: as long as a message tries to arrive."""
+
+
+def _count_online(node: "PeerNode", _: requests.CountOnline) -> int:
+    return node.core.roster.interest.online or sum(one.online for one in node.people())
+
+
+async def _find_people(node: "PeerNode", request: requests.FindPeople) -> events.PeopleFound:
+    interest = node.core.roster.interest
+    try:
+        first, after = (name_key(one) if one else "" for one in (request.first, request.after))
+    except NameRefused:
+        return events.PeopleFound(people=(), more=False)
+    if not interest.is_on:
+        of_whom = [one for one in node.people() if one.online or not request.only_online]
+        named = sorted((name_key(one.name), one.name, one) for one in of_whom)
+        found = [one for key, _, one in named if key.startswith(first) and key > after]
+        return events.PeopleFound(
+            people=tuple(found[: request.limit]), more=len(found) > request.limit
+        )
+    search = interest.search(
+        By.PREFIX, first, after=after, limit=request.limit, only_online=request.only_online
+    )
+    node.driver.schedule()
+    await node.until(lambda _: search.is_over)
+    if search.answer is None:
+        raise NotAnswered(events.NoAnswer.UNREACHABLE)
+    people = node.core.roster.contacts.listed(search.answer.people)
+    return events.PeopleFound(people=people, more=search.answer.more)
 
 
 async def _list_people(node: "PeerNode", request: requests.ListPeople) -> tuple[events.Person, ...]:
@@ -691,6 +721,8 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ShowRooms: _show_rooms,
     requests.ListRooms: _list_rooms,
     requests.ListPeople: _list_people,
+    requests.FindPeople: _find_people,
+    requests.CountOnline: _count_online,
     requests.ReadState: lambda node, _: node.state,
     requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
         asked.status, asked.away

@@ -41,6 +41,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused, PortInUse
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
+from chatapp.wire.limits import FOUND_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
 
@@ -618,8 +619,25 @@ class Peer:
     # --- people and the registry
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table, by name. Raises NotOpen."""
+        """Return everybody of whom the registry tells us, by name: all people, or with very many
+        online (`broadcast_up_to` of the registry) those with whom we talk and who are in our rooms.
+        `online_count` says how many there are, `find` who. Raises NotOpen."""
         return self.node.people()
+
+    async def online_count(self) -> int:
+        """Return how many people are online, also those whom `people` does not have. Raises
+        NotOpen."""
+        return await self.node.request(requests.CountOnline())
+
+    async def find(
+        self, first: str = "", *, after: str = "", limit: int = FOUND_MAX, only_online: bool = False
+    ) -> events.PeopleFound:
+        """Return the people whose names begin with `first`, in any case, by name, behind the name
+        `after`: at most `limit`, 50 or fewer. Asks the registry for those whom `people` does not
+        have. Raises NotOpen, and NotAnswered when the registry is away."""
+        return await self.node.request(
+            requests.FindPeople(first=first, after=after, limit=limit, only_online=only_online)
+        )
 
     def rename(self, new: str) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises
