@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
@@ -12,6 +13,8 @@ from chatapp.peer.api.conversations import DESK, Conversation, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
+    DeskFileRefusal,
+    DeskFileRefused,
     NameTaken,
     NotAdmitted,
     NotAnswered,
@@ -47,6 +50,7 @@ from chatapp.peer.history.query import (
     identity_of,
     shown,
 )
+from chatapp.peer.node.deskfiles import read_file, save_file
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
 from chatapp.wire.limits import CHANGED_WITHIN_MS
@@ -415,7 +419,44 @@ def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
     node.note_said(msgspec.structs.replace(change, sender=node.name), key=request.key)
 
 
-def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:
+async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> events.Said:
+    target = _target(node, request)
+    name, content = await asyncio.to_thread(read_file, request.path)
+    upload = node.core.desk.send_file(name, content, target, now=node.now(), line=request.line)
+    if upload is None:
+        raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
+    node.schedule()
+    await node.until(lambda _: upload.is_over)
+    said = msgspec.structs.replace(upload.outcome(), sender=node.name)
+    node.note_said(said, key=request.key)
+    return said
+
+
+async def _fetch_desk_file(
+    node: "PeerNode", request: requests.FetchDeskFile
+) -> requests.FetchedFile:
+    visit, name, size = request.visit, request.name, request.size
+    if not visit:
+        line = node.core.desk.file_at(request.position)
+        if line is None or line.file is None:
+            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+        visit, name, size = line.visit, line.text, line.file.size
+    download = node.core.desk.files.fetch(visit, request.position, size)
+    node.schedule()
+    await node.until(lambda _: download.is_over)
+    save = partial(
+        save_file,
+        download.content,
+        name,
+        wanted=request.path,
+        downloads=node.files.downloads,
+    )
+    return requests.FetchedFile(path=str(await asyncio.to_thread(save)), size=size)
+
+
+def _target(
+    node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk | requests.SendDeskFile
+) -> VisitTarget:
     at = request.entered_at
     return VisitTarget(request.visit, node.now() if at is None else at)
 
@@ -699,6 +740,8 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
     requests.ChangeAtDesk: _change_at_desk,
+    requests.SendDeskFile: _send_desk_file,
+    requests.FetchDeskFile: _fetch_desk_file,
     requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(
         entered_at=asked.entered_at
     ),

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import visit_events
-from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused, NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import DeskDownload, DeskUpload
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
@@ -271,6 +272,33 @@ class Visitor:
         change = node.core.change(line, text, now=node.driver.now())
         node.driver.schedule()
         return change
+
+    async def send_file(self, name: str, content: bytes) -> visit_events.Said:
+        """Send a file to the operator. Return the line that brings it, which no other event tells.
+        Raises DeskFileRefused, NotOpen."""
+        node = self._open_node()
+        upload = node.core.send_file(name, content, now=node.driver.now())
+        if upload is None:
+            raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
+        await self._over(node, upload)
+        return upload.outcome()
+
+    async def fetch_file(self, line: visit_events.Said) -> bytes:
+        """Return the content of the file of a line of this visit, or of the last one. Raises
+        DeskFileRefused, NotOpen."""
+        if line.file is None or not line.number:
+            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+        node = self._open_node()
+        download = node.core.fetch_file(line.visit, line.number, line.file.size)
+        await self._over(node, download)
+        return download.content
+
+    async def _over(self, node: VisitorNode, transfer: DeskUpload | DeskDownload) -> None:
+        node.driver.schedule()
+        while not transfer.is_over:
+            if self._node is not node:
+                raise NotOpen
+            await node.driver.turn()
 
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""

@@ -94,6 +94,7 @@ _LINE_REFUSALS: Final = {
     LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
     LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
     LineRefusal.NOT_SERVING: "[Not sent: {disk} is full or read-only.]",
+    LineRefusal.NO_UPLOAD: "[Not sent: the file did not arrive whole; send it again.]",
     LineRefusal.NO_SUCH_LINE: "[Not changed: there is no such message of yours any more.]",
 }
 
