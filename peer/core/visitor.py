@@ -196,6 +196,15 @@ class VisitorCore(NodeCore):
         """Fetch the file of a line of this visit, or of the last one."""
         return self._visit.fetch_file(visit, position, size)
 
+    def forget_file(self, transfer: DeskUpload | DeskDownload) -> None:
+        """Go on with a file no further."""
+        self._visit.forget_file(transfer)
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return self._visit.files_largest
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._visit.was_said(number)

@@ -426,7 +426,10 @@ async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> e
     if upload is None:
         raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
     node.schedule()
-    await node.until(lambda _: upload.is_over)
+    try:
+        await node.until(lambda _: upload.is_over)
+    finally:
+        node.core.desk.files.forget(upload)
     said = msgspec.structs.replace(upload.outcome(), sender=node.name)
     node.note_said(said, key=request.key)
     return said
@@ -443,7 +446,10 @@ async def _fetch_desk_file(
         visit, name, size = line.visit, line.text, line.file.size
     download = node.core.desk.files.fetch(visit, request.position, size)
     node.schedule()
-    await node.until(lambda _: download.is_over)
+    try:
+        await node.until(lambda _: download.is_over)
+    finally:
+        node.core.desk.files.forget(download)
     save = partial(
         save_file,
         download.content,

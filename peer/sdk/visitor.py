@@ -283,22 +283,23 @@ class Visitor:
         await self._over(node, upload)
         return upload.outcome()
 
-    async def fetch_file(self, line: visit_events.Said) -> bytes:
-        """Return the content of the file of a line of this visit, or of the last one. Raises
-        DeskFileRefused, NotOpen."""
-        if line.file is None or not line.number:
-            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+    async def fetch_file(self, visit: int, position: int, size: int) -> bytes:
+        """Return the content of the file of a line of this visit, or of the last one, as the line has
+        these numbers (`visit`, `number`, `file.size`). Raises DeskFileRefused, NotOpen."""
         node = self._open_node()
-        download = node.core.fetch_file(line.visit, line.number, line.file.size)
+        download = node.core.fetch_file(visit, position, size)
         await self._over(node, download)
         return download.content
 
     async def _over(self, node: VisitorNode, transfer: DeskUpload | DeskDownload) -> None:
         node.driver.schedule()
-        while not transfer.is_over:
-            if self._node is not node:
-                raise NotOpen
-            await node.driver.turn()
+        try:
+            while not transfer.is_over:
+                if self._node is not node:
+                    raise NotOpen
+                await node.driver.turn()
+        finally:
+            node.core.forget_file(transfer)
 
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
@@ -348,6 +349,11 @@ class Visitor:
     def description(self) -> str:
         """What we wrote about our issue while waiting; empty for nothing."""
         return self._open_node().core.description
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return self._open_node().core.files_largest
 
     @property
     def is_waiting(self) -> bool:

@@ -170,6 +170,16 @@ class DeskFiles:
             for index in missing:
                 self._ask_for(download, index)
 
+    def forget(self, transfer: DeskUpload | DeskDownload) -> None:
+        """Go on with a file no further: nobody waits for it any more."""
+        if isinstance(transfer, DeskDownload):
+            self._incoming[:] = [one for one in self._incoming if one is not transfer]
+        elif transfer in self._outgoing:
+            was_first = self._outgoing[0] is transfer
+            self._outgoing.remove(transfer)
+            if was_first and self._outgoing:
+                self._begin()
+
     def give_up(self, visit: int) -> None:
         """Send no file of this visit any more: it is not ours."""
         for upload in [one for one in self._outgoing if one.visit == visit]:

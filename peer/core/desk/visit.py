@@ -204,6 +204,15 @@ class Visit:
         ended, ticket = self._last
         return self._files.fetch(visit, position, size, ticket=ticket if visit == ended else b"")
 
+    def forget_file(self, transfer: DeskUpload | DeskDownload) -> None:
+        """Go on with a file no further."""
+        self._files.forget(transfer)
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return 0 if self._desk is None else self._desk.files_largest
+
     def _piece_came(self, notice: DeskPieceAnswered | DeskPieceShown) -> None:
         if isinstance(notice, DeskPieceShown):
             self._files.came(notice)
