@@ -125,6 +125,7 @@ class DeskFileRefusal(Explained):
     TOO_FAST = "too_fast", "too many files at once"
     NOT_SERVED = "not_served", "the conversation does not go on now"
     LOST = "lost", "it did not arrive whole"
+    UNANSWERED = "unanswered", "the server does not answer"
     NOT_HERE = "not_here", "the help desk does not have it any more"
 
 

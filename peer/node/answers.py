@@ -38,6 +38,7 @@ from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sendin
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import WITHIN, DeskDownload, DeskUpload
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
@@ -426,13 +427,20 @@ async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> e
     if upload is None:
         raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
     node.schedule()
-    try:
-        await node.until(lambda _: upload.is_over)
-    finally:
-        node.core.desk.files.forget(upload)
+    await _over(node, upload)
     said = msgspec.structs.replace(upload.outcome(), sender=node.name)
     node.note_said(said, key=request.key)
     return said
+
+
+async def _over(node: "PeerNode", transfer: DeskUpload | DeskDownload) -> None:
+    try:
+        async with asyncio.timeout(WITHIN):
+            await node.until(lambda _: transfer.is_over)
+    except TimeoutError:
+        raise DeskFileRefused(DeskFileRefusal.UNANSWERED) from None
+    finally:
+        node.core.desk.files.forget(transfer)
 
 
 async def _fetch_desk_file(
@@ -446,10 +454,7 @@ async def _fetch_desk_file(
         visit, name, size = line.visit, line.text, line.file.size
     download = node.core.desk.files.fetch(visit, request.position, size)
     node.schedule()
-    try:
-        await node.until(lambda _: download.is_over)
-    finally:
-        node.core.desk.files.forget(download)
+    await _over(node, download)
     save = partial(
         save_file,
         download.content,

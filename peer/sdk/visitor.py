@@ -15,7 +15,7 @@ from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused, NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import check_length
-from chatapp.peer.core.desk.files import DeskDownload, DeskUpload
+from chatapp.peer.core.desk.files import WITHIN, DeskDownload, DeskUpload
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
@@ -294,10 +294,13 @@ class Visitor:
     async def _over(self, node: VisitorNode, transfer: DeskUpload | DeskDownload) -> None:
         node.driver.schedule()
         try:
-            while not transfer.is_over:
-                if self._node is not node:
-                    raise NotOpen
-                await node.driver.turn()
+            async with asyncio.timeout(WITHIN):
+                while not transfer.is_over:
+                    if self._node is not node:
+                        raise NotOpen
+                    await node.driver.turn()
+        except TimeoutError:
+            raise DeskFileRefused(DeskFileRefusal.UNANSWERED) from None
         finally:
             node.core.forget_file(transfer)
 

@@ -155,6 +155,12 @@ class Talk:
         """Return the line that was said under this id, if it is a file."""
         return next((line for line in self.lines_of(said) if line.file is not None), None)
 
+    def file_at(self, number: str) -> TalkLine | None:
+        """Return the line with a file that the user names so."""
+        return next(
+            (one for one in self.lines if one.file and str(one.file.number) == number != "0"), None
+        )
+
     def target_of(self, change: int) -> int:
         """Return the id of the line that is being changed by this; 0 for none."""
         pending = self._pending.get(change)

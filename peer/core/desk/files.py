@@ -18,6 +18,9 @@ from chatapp.wire.messages.desk import (
     SendDeskPiece,
 )
 
+WITHIN: Final = 120.0
+"""Seconds for which a program waits until a file is sent or fetched."""
+
 AT_ONCE: Final = 2
 """Pieces of a file that are asked for at once: what waits for us at the registry stays small."""
 

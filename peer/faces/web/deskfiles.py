@@ -17,9 +17,6 @@ from chatapp.peer.faces.web.pictures import picture_in
 AT_ONCE: Final = 8
 """Files of all visits that are on their way at a time; of one visit, one."""
 
-WITHIN: Final = 60.0
-"""Seconds in which the registry must have taken a file, or given one."""
-
 SANDBOXED: Final = "default-src 'none'; sandbox"
 
 BUSY: Final = Refusal(429, "Another file is on its way.", {"retry-after": "5"})

@@ -322,7 +322,8 @@ def _frame(turn: int) -> str:
 def words_of(texts: WebTexts, view: VisitView) -> LineWords:
     """Return what stands at the lines of a conversation."""
     names = "edited", "taken_back", "change", "heading", "save", "retract", "cancel"
-    words = LineWords(*(texts(f"change.{name}") for name in names), show=texts("file.show"))
+    words = LineWords(*(texts(f"change.{name}") for name in names))
+    words = words._replace(show=texts("file.show"))
     return words if view.stage is VisitStage.TALKING else words._replace(change="")
 
 

@@ -14,7 +14,6 @@ from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused, NotOpen
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
-from chatapp.peer.faces.web.deskfiles import WITHIN
 from chatapp.peer.faces.web.limits import (
     ACTIONS_BURST,
     ACTIONS_PER_SECOND,
@@ -256,9 +255,8 @@ class WebSession:
         if not self._kept.has_room(self.network, len(name.encode()) + LINE_COST):
             return Outcome.MUCH
         try:
-            async with asyncio.timeout(WITHIN):
-                line = await self.visitor.send_file(name, content)
-        except (TimeoutError, NotOpen):
+            line = await self.visitor.send_file(name, content)
+        except NotOpen:
             return Outcome.AWAY
         self.view.said(line.text, line.id, at=self._wall(), file=line.file)
         self._note_kept()
@@ -274,9 +272,8 @@ class WebSession:
             raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
         name, file = line.text, line.file
         try:
-            async with asyncio.timeout(WITHIN):
-                return name, await self.visitor.fetch_file(visit, file.number, file.size)
-        except (TimeoutError, NotOpen):
+            return name, await self.visitor.fetch_file(visit, file.number, file.size)
+        except NotOpen:
             raise DeskFileRefused(DeskFileRefusal.NOT_SERVED) from None
 
     async def change(self, said: int, text: str | None) -> Outcome:
