@@ -142,7 +142,7 @@ from chatapp.peer.api.events import (
     VisitorsWaiting,
     WaitingRoom,
 )
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble, FileWay
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
 from chatapp.wire.errors import DecodeError
@@ -175,9 +175,11 @@ __all__ = [
     "Figures",
     "FileAnswered",
     "FileChanged",
+    "FileReply",
     "FileState",
     "FileTransfer",
     "FileTrouble",
+    "FileWay",
     "FolderNotMoved",
     "HeldBack",
     "HeldInput",

@@ -15,10 +15,10 @@ from chatapp.wire.messages.direct import (
     DeliveryFrame,
     DirectBody,
     DirectGroupLine,
+    FileFrame,
     FileOffer,
     LastOpening,
     SeenUpTo,
-    TunnelFrame,
     Typing,
     Unknown,
 )
@@ -46,16 +46,7 @@ SaidBody = DirectBody | DirectGroupLine | LetterBody | GroupBody
 Body = TypeVar("Body", DirectBody, DirectGroupLine, LetterBody, GroupBody)
 
 DatagramFrame = (
-    DeliveryFrame
-    | LastOpening
-    | Typing
-    | SeenUpTo
-    | TunnelFrame
-    | Ping
-    | Pong
-    | Probe
-    | Leave
-    | Left
+    DeliveryFrame | LastOpening | Typing | SeenUpTo | FileFrame | Ping | Pong | Probe | Leave | Left
 )
 """The frames that a sealed datagram may contain (clause 5.3)."""
 

@@ -54,6 +54,28 @@ addresses whatever becomes of the registry, and a thousand do not cost each newc
 CARDS_MAX: Final = 64
 """Rows that may be asked for at once: an answer must not be larger than a page."""
 
+WATCHED_MAX: Final = 512
+"""People whom a link may watch: each costs the registry an entry, and each change a notice."""
+
+SIGHTS_MAX: Final = 64
+"""People in one notice of changes: the longest names, addresses and words of 64 fit a frame."""
+
+FOUND_MAX: Final = 50
+"""People in one answer to Find."""
+
+FINDS_PER_SECOND: Final = 1.0
+"""Searches a second of one person, averaged: whoever wants to list a hundred thousand people takes
+half an hour."""
+
+FINDS_BURST: Final = 30.0
+"""Searches of one person at once: a new page of the channel's log has many strangers."""
+
+FINDS_NETWORK_FACTOR: Final = 20
+"""How many times as many all people of one network may make: identities cost nothing."""
+
+WATCH_UNIT: Final = 16
+"""Keys in a Watch that count as one request."""
+
 CUT_SIZE: Final = 4
 """Bytes of a cut key in a roster. Two people whose keys begin alike make the peer ask anew for a
 page, so it must be rare by chance; nothing depends on it when it is on purpose."""
@@ -74,8 +96,12 @@ network drops larger segments and its ICMP messages too (a black hole), they van
 link would stall for ever."""
 
 LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine.
-After that the link counts as lost, and a message on it takes another way within 12 s."""
+"""Seconds for which a peer's data on a link may stay unanswered. After that the link counts as
+lost, and a message on it takes another way within 12 s."""
+
+LINK_UNACKNOWLEDGED_MAX: Final = 20.0
+"""Seconds for which data may stay unacknowledged by the other machine before TCP ends a link. On a
+radio link whose queue is full TCP waits for 9 s before it repeats what was lost there."""
 
 LINK_RATE_LEAST: Final = 1_024
 """Bytes a second that even a radio link of 9.6 kbit/s carries: a peer waits a second longer for an
@@ -279,6 +305,25 @@ RELAYS_PER_NETWORK: Final = 400.0
 
 RELAYS_PER_NETWORK_BURST: Final = 800.0
 """The same limit for datagrams at once."""
+
+FILE_RELAYS_PER_SECOND: Final = 300.0
+"""Datagrams a second with pieces of files that are relayed for one sender, averaged: some 300 kB."""
+
+FILE_RELAYS_BURST: Final = 150.0
+"""The same at once."""
+
+FILE_RELAYS_IN_ALL: Final = 3_000.0
+"""The same a second for all senders together: files take a small part of a registry."""
+
+FILE_RELAY_NETWORK_SHARES: Final = 4
+"""How many times the bytes of one person those of one network may be together."""
+
+FILE_RELAY_PAUSE: Final = 60
+"""Seconds that are waited when they are used up, beside those until some are left again."""
+
+FILE_RELAY_BYTES: Final = 10_000_000
+"""Bytes of files that are relayed for one sender in an hour, and at once, if no setting says
+otherwise."""
 
 REQUESTS_QUEUED_MAX: Final = 8
 """Requests of one identity that wait behind one that waits for the disk: more than a person types
@@ -587,6 +632,18 @@ PIECE_SIZE: Final = 1_000
 
 TUNNEL_SPAN_MAX: Final = 1_024
 """Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
+
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line of a user sends a message or a file each."""
+
+PORT_TRIES_MAX: Final = 4
+"""Connections at a time that we make to tell others whether they can be reached."""
+
+PORT_TRIES_BURST: Final = 2
+"""Those of one person at once: nobody makes us connect as often as they like."""
+
+PORT_TRIES_EACH: Final = 10.0
+"""Seconds until one more, after that."""
 
 FILE_OTHERS_MAX: Final = 8
 """People of whom one who has a file says that they may have some of it."""

@@ -2,16 +2,18 @@
 cards and addresses (clause 3.3)."""
 
 import hashlib
+import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from operator import sub
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import CUT_SIZE, TABLE_PAGE_MAX, Name
-from chatapp.wire.messages.table import Presence, RosterPage, Row, StatusText
+from chatapp.wire.messages.table import Presence, RosterPage, Row, Sight, StatusText
 
 KEY_SIZE: Final = 32
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -54,42 +56,68 @@ class _Said(msgspec.Struct, frozen=True, array_like=True):
 class _Columns(msgspec.Struct, frozen=True, array_like=True):
     """Numbers are given as differences from the row before: mostly one byte."""
 
-    names: list[Name]
-    presences: list[int]
-    sender_indices: list[int]
-    sinces: list[int]
+    names: Sequence[Name]
+    presences: Sequence[int]
+    sender_indices: Sequence[int]
+    sinces: Sequence[int]
     said: list[_Said]
 
 
-def size_of(row: Row, *, is_whole: bool) -> int:
-    """Return how many bytes a row takes in a roster, at most."""
-    said = 0 if not row.status and row.away is None else len(_encode((row.status, row.away)))
-    return _ENTRY_SIZE + said + (KEY_SIZE + len(row.card.name.encode()) if is_whole else 0)
+class Cells(NamedTuple):
+    """What the columns of a roster have of one row."""
+
+    identity: bytes
+    name: str
+    presence: int
+    sender_index: int
+    since: int
+    said: tuple[str, str | None] | None
+    size: int
+    """How many bytes it takes at most, if the reader knows the person."""
+    size_whole: int
+    """The same with its key and name."""
+
+
+def cells_of(row: Row) -> Cells:
+    """Return what a roster says of a row."""
+    identity, name, said, size = row.card.identity, row.card.name, None, _ENTRY_SIZE
+    if row.status or row.away is not None:
+        said = row.status, row.away
+        size += len(_encode(said))
+    return Cells(
+        identity,
+        name,
+        row.presence + (_PLACED if row.is_placed else 0),
+        row.sender_index,
+        row.since,
+        said,
+        size,
+        size + KEY_SIZE + len(name.encode()),
+    )
 
 
 def roster_page(
-    since: int, version: int, *, more: bool, whole: Sequence[Row], known: Sequence[Row]
+    since: int, version: int, *, more: bool, whole: Sequence[Cells], known: Sequence[Cells]
 ) -> RosterPage:
     """Return a page. `known`: rows whose names the reader has had by the version `since`."""
     rows = [*whole, *known]
+    keys, names, presences, indices, sinces, said = (
+        [*zip(*rows, strict=True)][:6] if rows else [()] * 6
+    )
     columns = _Columns(
-        [row.card.name for row in whole],
-        [row.presence + (_PLACED if row.is_placed else 0) for row in rows],
-        list(_steps(row.sender_index for row in rows)),
-        list(_steps(row.since for row in rows)),
-        [
-            _Said(place, row.status, row.away)
-            for place, row in enumerate(rows)
-            if row.status or row.away is not None
-        ],
+        names[: len(whole)],
+        presences,
+        _steps(indices),
+        _steps(sinces),
+        [_Said(place, *words) for place, words in enumerate(said) if words is not None],
     )
     return RosterPage(
         since,
         version,
         more,
-        b"".join(row.card.identity for row in whole),
-        b"".join(row.card.identity[:CUT_SIZE] for row in known),
-        check_of((row.card.identity, row.card.name) for row in known),
+        b"".join(keys[: len(whole)]),
+        b"".join([cells.identity[:CUT_SIZE] for cells in known]),
+        check_of((cells.identity, cells.name) for cells in known),
         zlib.compress(_encode(columns), _LEVEL),
     )
 
@@ -135,11 +163,40 @@ def check_of(people: Iterable[tuple[bytes, str]]) -> bytes:
     return hashlib.blake2b(known, digest_size=16, person=b"chatapp roster").digest()
 
 
-def _steps(numbers: Iterable[int]) -> Iterator[int]:
-    before = 0
-    for number in numbers:
-        yield number - before
-        before = number
+def sight_of(row: Row) -> Sight:
+    """Return what a row says, with the number of its card in the card's place."""
+    card = row.card
+    return Sight(
+        card.identity,
+        card.name,
+        row.host,
+        row.port,
+        row.presence,
+        row.since,
+        row.sender_index,
+        card.counter,
+        row.version,
+        row.status,
+        row.away,
+    )
+
+
+def sight_digest(key: bytes, row: Row | Sight | None) -> int:
+    """Return what stands for somebody's row in the digest of a TableScope (8 bytes); 0 for somebody
+    who has no row, or no name any more."""
+    if row is None or row.presence is Presence.RELEASED:
+        return 0
+    said = key + _DIGESTED.pack(row.presence, row.since, row.sender_index)
+    return int.from_bytes(
+        hashlib.blake2b(said, digest_size=8, person=b"chatapp watched").digest(), "big"
+    )
+
+
+_DIGESTED: Final = struct.Struct(">BQI")
+
+
+def _steps(numbers: Sequence[int]) -> list[int]:
+    return list(map(sub, numbers, (0, *numbers)))
 
 
 def _cut(data: bytes, size: int) -> list[bytes]:

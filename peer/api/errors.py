@@ -108,7 +108,6 @@ class FileRefusal(Explained):
     NO_FOLDER = "no_folder", "the folder cannot be written to"
     NOT_KEPT = "not_kept", "our own disk takes no note of it"
     NOT_WRITTEN = "not_written", "it cannot be written"
-    NO_PORT = "no_port", "others cannot connect to us to fetch it"
     NOT_YOURS = "not_yours", "it is on the machine of the web desk, and not in your folder"
     NO_ROOM = "no_room", "your folder at the web desk has no room for it"
 

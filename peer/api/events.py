@@ -12,7 +12,7 @@ import msgspec
 
 from chatapp.peer.api.conversations import Conversation, addresses
 from chatapp.peer.api.enums import Explained, Numbered
-from chatapp.peer.api.files import FileTransfer
+from chatapp.peer.api.files import FileReply, FileTransfer
 from chatapp.wire.address import Address
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import DeskFigures, DeskPast, DeskRoom, VisitorForm
@@ -601,11 +601,11 @@ class Reacted(Line, frozen=True, kw_only=True, tag=True):
 
 
 class FileAnswered(Line, frozen=True, kw_only=True, tag=True):
-    """Somebody has the file that a line of ours offers, whole; or does not want it. `text` is
+    """Somebody says what they have done with the file that a line of ours offers. `text` is
     empty."""
 
     target: Target
-    has_it: bool
+    reply: FileReply
 
 
 ChangeEvent = Edited | Retracted | Reacted | FileAnswered

@@ -19,6 +19,22 @@ class FileState(Explained):
     WITHDRAWN = "withdrawn", "it is not offered any more"
 
 
+class FileWay(Explained):
+    """By what the bytes of a file go from one program to another."""
+
+    TCP = "tcp", "a TCP connection between the two programs"
+    UDP = "udp", "datagrams between the two: no TCP connection can be made"
+    SERVER = "server", "the registry, which passes little on: nothing goes between the two directly"
+
+
+class FileReply(Explained):
+    """What somebody has done with a file that was offered to them."""
+
+    HAS = "has", "they have it, whole"
+    REFUSED = "refused", "they do not want it"
+    STOPPED = "stopped", "they had begun to fetch it, and have given that up; they may begin again"
+
+
 class FileTrouble(Explained):
     """Why a file is not complete."""
 
@@ -28,6 +44,10 @@ class FileTrouble(Explained):
     WRONG_BYTES = "wrong_bytes", "what came is not what was offered"
     NO_SPACE = "no_space", "our disk has no space for it"
     OWN_DISK = "own_disk", "our disk does not take it"
+    NOT_RELAYED = (
+        "not_relayed",
+        "nothing goes between the two directly, and the registry passes no more on for now; it goes on by itself",
+    )
     NO_PERSON = "no_person", "the one who offered it is not in the table"
 
 
@@ -64,5 +84,7 @@ class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes a second, while it is RUNNING."""
     path: str = ""
     """Where it is, or what the user wants to have it called."""
-    is_tunnelled: bool = False
-    """Whether some of it came by UDP: no TCP connection could be made."""
+    ways: tuple[FileWay, ...] = ()
+    """By what it has come so far, or was fetched of us."""
+    people: int = 0
+    """How many have given some of it, or fetched some of it of us."""

@@ -29,6 +29,8 @@ class Check(Explained):
     PERSON = "person", "whether a person is known, online and has the key that we know"
     DIRECT = "direct", "whether a person answers directly"
     RELAY = "relay", "whether a person answers through the registry"
+    OWN_PORT = "own_port", "whether we have the TCP port at which others fetch files of us"
+    REACHED = "reached", "whether a person can connect to that port"
 
 
 class Trouble(Explained):
@@ -52,6 +54,7 @@ class Trouble(Explained):
     AWAY = "away", "the person is away"
     KEY_CHANGED = "key_changed", "the person's key has changed"
     BANNED = "banned", "the registry has banned the person"
+    PORT_TAKEN = "port_taken", "another program has the port"
     NO_ANSWER = "no_answer", "the person does not answer on this path"
 
 
@@ -62,11 +65,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
     """None if all is well."""
     amount: float | None = None
-    """UDP, TCP, DIRECT, RELAY, OTHER_SERVER: the round trip in seconds; None where nothing
+    """OWN_PORT, REACHED: the port. UDP, TCP, DIRECT, RELAY, OTHER_SERVER: the round trip in seconds; None where nothing
     answered. PACKETS, DISK: bytes. CLOCK: seconds that ours is ahead."""
     subject: str = ""
     """KEY: the fingerprint of the key that answers. PERSON, DIRECT, RELAY: the name. NAME: our
-    name. DISK, PRIVACY: the folder."""
+    name. DISK, PRIVACY: the folder. REACHED: the name."""
     server: str = ""
     """ADDRESS: the host that is not found. UDP, TCP, OTHER_SERVER: the address of the server. Empty
     for the only one."""

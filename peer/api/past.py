@@ -7,6 +7,7 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import LineEvent, Said
+from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.trace import TraceStep
 
 
@@ -82,6 +83,8 @@ class DeliveryTrace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[TraceStep, ...]
     versions: tuple[Version, ...] = ()
     """As in `FoundLine`."""
+    file: FileTransfer | None = None
+    """The file that the line offers, as far as it is known here."""
 
 
 class DeskTalk(msgspec.Struct, frozen=True, kw_only=True):

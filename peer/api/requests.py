@@ -199,6 +199,14 @@ class PauseFile(Request[FileTransfer], frozen=True, kw_only=True):
     id: Id
 
 
+class CancelFile(Request[FileTransfer], frozen=True, kw_only=True):
+    """Give up a file that is on its way to us, and remove what of it is here: it is offered as
+    before, and its sender is told if some of it had come. One of ours is offered no more. Raises
+    FileRefused, sqlite3.Error."""
+
+    id: Id
+
+
 class RefuseFile(Request[FileTransfer], frozen=True, kw_only=True):
     """Say that we do not want a file, and remove what of it is here. Raises as `AcceptFile`."""
 
@@ -598,6 +606,7 @@ AnyRequest = (
     | AcceptFile
     | PauseFile
     | RefuseFile
+    | CancelFile
     | FindSent
     | TellTyping
     | Wait

@@ -31,9 +31,11 @@ from chatapp.peer.commands.meanings import (
     LAST,
     SERVER,
     AcceptOffer,
+    CancelFile,
     CancelLine,
     ChangeLine,
     Context,
+    ExplainFile,
     FindPast,
     GoAway,
     Meaning,
@@ -51,7 +53,7 @@ from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
 from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import ROOM_SIGN, STATUS_MAX
+from chatapp.wire.limits import RECIPIENTS_MAX, ROOM_SIGN, STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
@@ -99,7 +101,8 @@ MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
 MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
-MAYBE_WHICH: Final = Shape("[id or last]", Cut.MAYBE_WORD)
+MAYBE_WHICH: Final = Shape("[id or file n]", Cut.MAYBE_TEXT)
+MAYBE_NTH_OR_FILE: Final = Shape("[n or file n]", Cut.MAYBE_TEXT)
 MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
 NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
 NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
@@ -151,8 +154,6 @@ def usage(spelling: str, shape: Shape) -> str:
     return f"{spelling} {shape.shown}".rstrip()
 
 
-RECIPIENTS_MAX: Final = 32
-"""People to whom one line sends a message each."""
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9
@@ -258,6 +259,14 @@ def accept_offer(_: Context, words: str = "") -> Meaning:
     if (digits and nth is None) or (_as and not path.strip()):
         return Mistake(answers.usage_line("/accept [n] [as <path>]"))
     return AcceptOffer(nth, path_typed(path))
+
+
+def _file_number(words: str) -> int | None:
+    """Return the number in `file 3`, 0 if it is left out; None for other words."""
+    first, *rest = words.split() or [""]
+    if first != "file" or len(rest) > 1:
+        return None
+    return number(rest[0]) if rest else 0
 
 
 def of_file(spelling: str, meaning: Callable[[int | None], Meaning]) -> Callable[..., Meaning]:
@@ -407,8 +416,12 @@ def show_people(_: Context, word: str = "") -> Meaning:
 def explain(_: Context, which: str = "last") -> Meaning:
     """Read the id of a line, with or without a # before it, or `last`. What is no id means a line
     that there is not."""
-    if which == "last":
+    if which.strip() == "last":
         return ExplainDelivery()
+    if (nth := _file_number(which)) is not None:
+        return ExplainFile(nth or None)
+    if len(which.split()) > 1:
+        return Mistake(answers.usage_line(f"/why {MAYBE_WHICH.shown}"))
     digits = which.strip().removeprefix("#")
     is_id = digits.isascii() and digits.isdigit() and len(digits) <= _ID_DIGITS
     return ExplainDelivery(id=int(digits) if is_id else 0)
@@ -433,10 +446,13 @@ def retract(_: Context, *words: str) -> Meaning:
     return Mistake(answers.usage_line("/retract [n]")) if which is None else ChangeLine(None, which)
 
 
-def cancel(_: Context, *words: str) -> Meaning:
-    """Read which of our lines that are not settled is meant."""
-    which = _which(words[0]) if words else LAST
-    return Mistake(answers.usage_line("/cancel [n]")) if which is None else CancelLine(which)
+def cancel(_: Context, words: str = "") -> Meaning:
+    """Read which of our lines that are not settled is meant, or which file."""
+    if (nth := _file_number(words)) is not None:
+        return CancelFile(nth or None)
+    which = _which(words.strip()) if words else LAST
+    wrong = Mistake(answers.usage_line("/cancel [n or file n]"))
+    return wrong if which is None else CancelLine(which)
 
 
 def _which(word: str) -> WhichLine | None:

@@ -29,6 +29,7 @@ from chatapp.peer.commands.arguments import (
     MAYBE_NAME,
     MAYBE_NAME_AND_NUMBER,
     MAYBE_NTH,
+    MAYBE_NTH_OR_FILE,
     MAYBE_PAST,
     MAYBE_QUEUE,
     MAYBE_ROOM,
@@ -240,8 +241,9 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("/cancel",),
-        shape=MAYBE_NTH,
-        summary="take back your last message that waits, anywhere",
+        shape=MAYBE_NTH_OR_FILE,
+        summary="take back a message that waits, or stop a file",
+        example="file 3",
         read=cancel,
     ),
     Command(
@@ -469,7 +471,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
-        summary="show how one of your messages was delivered, try by try",
+        summary="show how a message was delivered, or a file",
         example="last",
         read=explain,
     ),

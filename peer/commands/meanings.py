@@ -83,6 +83,13 @@ class AcceptOffer(msgspec.Struct, frozen=True):
     """What to call it; empty: its own name."""
 
 
+class ExplainFile(msgspec.Struct, frozen=True):
+    """Show which way a file goes or went."""
+
+    number: int | None = None
+    """None: the last one."""
+
+
 class ResumeFile(msgspec.Struct, frozen=True):
     """Go on with a file that was paused, or stopped by itself."""
 
@@ -99,6 +106,13 @@ class PauseFile(msgspec.Struct, frozen=True):
 
 class RefuseOffer(msgspec.Struct, frozen=True):
     """Say that the user does not want a file."""
+
+    number: int | None = None
+    """None: the only one."""
+
+
+class CancelFile(msgspec.Struct, frozen=True):
+    """Give up a file that is on its way, or offer one of ours no more."""
 
     number: int | None = None
     """None: the only one."""
@@ -211,6 +225,8 @@ Meaning = (
     | CancelLine
     | ReactTo
     | AcceptOffer
+    | CancelFile
+    | ExplainFile
     | RefuseOffer
     | ResumeFile
     | PauseFile

@@ -2,7 +2,7 @@
 keys are in doubt."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 import msgspec
@@ -156,6 +156,10 @@ class Contacts:
         """Identities whose lines are not shown."""
         self.verified: set[bytes] = set()
         """Identities whose keys the user has compared."""
+        self.followed: Container[bytes] | None = None
+        """Of whom the registry tells us; None: of everybody."""
+        self.touched: dict[bytes, None] = {}
+        """With whom we have had to do since it does not tell us of everybody, the last one last."""
         self.changes = 0
         """How often something may have changed that a user sees of somebody."""
         self._people: tuple[Person, ...] = ()
@@ -168,8 +172,25 @@ class Contacts:
     def __len__(self) -> int:
         return len(self._by_identity)
 
+    def follow(self, followed: Container[bytes] | None) -> None:
+        """Note of whom the registry tells us from now on."""
+        if followed is not None or self.followed is not None:
+            self.followed = followed
+            self.changed()
+
+    def is_followed(self, contact: Contact) -> bool:
+        """Whether the registry tells us of somebody."""
+        return self.followed is None or contact.identity in self.followed
+
+    def touch(self, contact: Contact) -> None:
+        """Note that we have to do with somebody: we want to be told of them."""
+        if self.followed is not None:
+            self.touched.pop(contact.identity, None)
+            self.touched[contact.identity] = None
+
     def people(self) -> tuple[Person, ...]:
-        """Return everybody who has a name, by name: the same tuple until somebody changes."""
+        """Return everybody who has a name and of whom the registry tells us, by name: the same
+        tuple until somebody changes."""
         if self._people_after != self.changes:
             self._people, self._people_after = self._build_people(), self.changes
         return self._people
@@ -189,7 +210,7 @@ class Contacts:
                 away=contact.row.away if contact.is_online else None,
             )
             for contact in self
-            if not contact.is_released
+            if not contact.is_released and self.is_followed(contact)
         ]
         return tuple(sorted(people, key=lambda person: person.name))
 

@@ -23,6 +23,7 @@ from chatapp.wire.codec import decode_file_offer
 from chatapp.wire.messages.direct import (
     Edit,
     FileAnswer,
+    FileOutcome,
     Number,
     React,
     Relation,
@@ -54,6 +55,7 @@ class RelationKind(enum.IntEnum):
     """It is about no other message: it offers a file."""
     HAS_FILE = 8
     WANTS_NO_FILE = 9
+    STOPPED_FILE = 10
 
 
 CHANGES: Final = frozenset(RelationKind) - {
@@ -62,6 +64,14 @@ CHANGES: Final = frozenset(RelationKind) - {
     RelationKind.OFFER,
 }
 """Messages of these kinds are no lines of their own: they change the line that they name."""
+
+
+OUTCOMES: Final = {
+    RelationKind.HAS_FILE: FileOutcome.HAS,
+    RelationKind.WANTS_NO_FILE: FileOutcome.REFUSED,
+    RelationKind.STOPPED_FILE: FileOutcome.STOPPED,
+}
+"""What each answer to an offer of a file says."""
 
 
 class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -87,8 +97,8 @@ class Related(msgspec.Struct, frozen=True, array_like=True, gc=False):
                 return Retract(author, self.number)
             case RelationKind.REACT | RelationKind.UNREACT:
                 return React(author, self.number, self.kind is RelationKind.REACT)
-            case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE:
-                return FileAnswer(author, self.number, self.kind is RelationKind.HAS_FILE)
+            case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE | RelationKind.STOPPED_FILE:
+                return FileAnswer(author, self.number, OUTCOMES[self.kind])
             case RelationKind.OFFER:
                 return decode_file_offer(self.raw)
             case RelationKind.UNKNOWN:

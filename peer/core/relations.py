@@ -17,7 +17,8 @@ from chatapp.peer.api.events import (
     Said,
     Target,
 )
-from chatapp.peer.core.records import KEY_SIZE, Related, RelationKind, parties_of
+from chatapp.peer.api.files import FileReply
+from chatapp.peer.core.records import KEY_SIZE, OUTCOMES, Related, RelationKind, parties_of
 from chatapp.wire.codec import decode_file_offer, encode
 from chatapp.wire.files import is_offer_sound
 from chatapp.wire.limits import CHANGED_WITHIN_MS
@@ -53,12 +54,19 @@ def received(relation: Relation, text: str, *, stream: bytes, me: bytes) -> Rela
             related = _target(kind, author, number, stream=stream, me=me)
         case FileOffer() if is_offer_sound(relation):
             related = Related(RelationKind.OFFER, raw=encode(relation))
-        case FileAnswer(author, number, has_it) if author == me:
-            kind = RelationKind.HAS_FILE if has_it else RelationKind.WANTS_NO_FILE
+        case FileAnswer(author, number, outcome) if author == me:
+            kind = next(kind for kind, meant in OUTCOMES.items() if meant is outcome)
             related = _target(kind, author, number, stream=stream, me=me)
         case _:
             related = None
     return related or Related(RelationKind.UNKNOWN, raw=encode(relation))
+
+
+_REPLIES = {
+    RelationKind.HAS_FILE: FileReply.HAS,
+    RelationKind.WANTS_NO_FILE: FileReply.REFUSED,
+    RelationKind.STOPPED_FILE: FileReply.STOPPED,
+}
 
 
 def _target(
@@ -111,9 +119,9 @@ def told(line: Said, related: Related) -> LineEvent:
             return Edited(**common, target=target)
         case RelationKind.RETRACT:
             return Retracted(**common | {"text": ""}, target=target)
-        case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE:
-            has_it = related.kind is RelationKind.HAS_FILE
-            return FileAnswered(**common | {"text": ""}, target=target, has_it=has_it)
+        case RelationKind.HAS_FILE | RelationKind.WANTS_NO_FILE | RelationKind.STOPPED_FILE:
+            reply = _REPLIES[related.kind]
+            return FileAnswered(**common | {"text": ""}, target=target, reply=reply)
         case kind:
             return Reacted(**common, target=target, is_on=kind is RelationKind.REACT)
 

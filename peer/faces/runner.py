@@ -21,6 +21,7 @@ from chatapp.peer.view.view import (
     Steps,
     View,
 )
+from chatapp.peer.words.formatting import TypedLine
 from chatapp.wire.errors import ChatAppError
 
 if TYPE_CHECKING:
@@ -287,9 +288,13 @@ class ScreenRunner(Runner):
         if self.view.lines:
             self._has_lines.set()
 
-    def enter(self, text: str, pane: "Pane | None" = None) -> None:
-        """Take a line that was typed in this conversation, or in the open one."""
-        self.view.enter(text, pane, at=asyncio.get_running_loop().time())
+    def enter(
+        self, text: str, pane: "Pane | None" = None, *, key: int = 0, is_again: bool = False
+    ) -> None:
+        """Take a line that was typed in this conversation, or in the open one. `key`, `is_again`: as
+        in `TypedLine`."""
+        now = asyncio.get_running_loop().time()
+        self.view.enter(TypedLine(text, now, key=key, is_again=is_again), pane)
         self.update()
 
     def keep_draft(self, pane: "Pane", text: str) -> None:

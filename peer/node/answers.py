@@ -338,7 +338,9 @@ async def _way_to_registry(node: "PeerNode") -> list[Finding]:
         findings.append(Finding(check=Check.NAME, subject=node.name))
     if node.core.clock_offset is not None:
         findings.append(clock_finding(node.core.clock_offset))
-    return [*findings, probe_disk(node.folder), probe_privacy(node.folder)]
+    trouble = None if await node.files.is_port_free() else Trouble.PORT_TAKEN
+    port = Finding(check=Check.OWN_PORT, trouble=trouble, amount=float(node.driver.port))
+    return [*findings, probe_disk(node.folder), probe_privacy(node.folder), port]
 
 
 async def _way_to_person(node: "PeerNode", name: str) -> list[Finding]:
@@ -374,7 +376,19 @@ async def _way_to_person(node: "PeerNode", name: str) -> list[Finding]:
         findings.append(path_finding(Check.DIRECT, person.name, result.direct))
     if result is not None and result.is_relay_tried:
         findings.append(path_finding(Check.RELAY, person.name, result.relayed))
+    if result is not None and result.direct is not None:
+        findings += await _way_to_us(node, person.name)
     return findings
+
+
+async def _way_to_us(node: "PeerNode", name: str) -> list[Finding]:
+    """Have a person find out whether they can connect to us to fetch a file."""
+    contact = node.core.roster.contacts.by_name(name)
+    is_reached = None if contact is None else await node.files.is_reached_by(contact)
+    if is_reached is None:
+        return []
+    port, trouble = float(node.driver.port), None if is_reached else Trouble.NO_ANSWER
+    return [Finding(check=Check.REACHED, trouble=trouble, amount=port, subject=name)]
 
 
 # --- keys, and whom to ignore
@@ -563,8 +577,15 @@ async def _why(node: "PeerNode", request: requests.ExplainDelivery) -> DeliveryT
             line = again or line
     steps = steps or unpacked(line.trace, line.at_ms)
     return DeliveryTrace(
-        line=shown(line, node.name), steps=readable(steps, line.at_ms), versions=versions
+        line=shown(line, node.name),
+        steps=readable(steps, line.at_ms),
+        versions=versions,
+        file=node.files.find(line.id) if _offers_file(line) else None,
     )
+
+
+def _offers_file(line: StoredLine) -> bool:
+    return line.related is not None and line.related.kind is RelationKind.OFFER
 
 
 async def _find(node: "PeerNode", request: requests.FindLines) -> FoundLines:
@@ -711,6 +732,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.AcceptFile: lambda node, request: node.files.accept(request),
     requests.PauseFile: lambda node, request: node.files.pause(request),
     requests.RefuseFile: lambda node, request: node.files.refuse(request),
+    requests.CancelFile: lambda node, request: node.files.cancel(request),
     requests.FindSent: _find_sent,
     requests.TellTyping: _tell_typing,
     requests.Wait: _wait,

@@ -20,7 +20,7 @@ from chatapp.wire.address import Address, ip_literal
 from chatapp.wire.aio.hosts import server_addresses
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, Machine
-from chatapp.wire.errors import quoted
+from chatapp.wire.errors import PortInUse, quoted
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +43,9 @@ LOOKS_LEFT_OUT: Final = 64
 LINK_QUEUE: Final = 8 * 1024 * 1024
 """Bytes of ours that may wait until the registry reads them. They are the user's own words, so the
 limit is generous."""
+
+PORTS_TRIED: Final = 8
+"""Ports of which the TCP half is looked at, if we may have any."""
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -401,12 +404,26 @@ class Driver:
         self.is_closed = False
         self._endpoint = machine.endpoint(self._loop, self._datagrams_came)
         self.send: Final = self._endpoint.send_all
-        self.port: Final = self._endpoint.open(port)
+        self.port: Final = self._opened(port, machine)
         """Our UDP port."""
 
     def start(self) -> None:
         """Take the first turn."""
         self._take_turn()
+
+    def _opened(self, port: int, machine: Machine) -> int:
+        """Take a UDP port and return it; for 0, one at which others may connect by TCP as well."""
+        for _ in range(PORTS_TRIED):
+            found = self._endpoint.open(port)
+            if port:
+                break
+            with contextlib.suppress(PortInUse, OSError):
+                machine.listen(found).close()
+                break
+            self._endpoint.close()
+        else:
+            found = self._endpoint.open(port)
+        return found
 
     def restart(self) -> None:
         """Drop the connection: it belonged to another core than the node has now."""

@@ -35,6 +35,7 @@ from chatapp.wire.address import Address, server_name
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import fingerprint_digits
+from chatapp.wire.messages.direct import TryPort
 from chatapp.wire.names import PeerName
 
 if TYPE_CHECKING:
@@ -588,15 +589,7 @@ class PeerNode:
             if not self.registry.settle(core):
                 return
             core = self.core
-        if datagrams := core.datagrams_to_send(now=now):
-            self.driver.send(datagrams)
-        # The disk works while the network does. What is stored is then acknowledged.
-        if (
-            storage.store(now=now)
-            and core.records_stored(now=now)
-            and (datagrams := core.datagrams_to_send(now=now))
-        ):
-            self.driver.send(datagrams)
+        self._send_and_store(now=now)
         if self._said:
             self._tell_said()
         if self.registry.is_new_pin:
@@ -615,8 +608,8 @@ class PeerNode:
             else:
                 self.tell(self.files.noted(events))
                 self.files.tell()
-        if core.tunnels:
-            self._tunnels_came()
+        if core.file_frames:
+            self._file_frames_came()
         self._throttle()
         if core.needs_disk or now >= storage.commits.sync_at:
             storage.tend(now=now)
@@ -624,11 +617,26 @@ class PeerNode:
         if storage.commits.filing_trouble is not None:
             storage.tell_filing_trouble()
 
-    def _tunnels_came(self) -> None:
-        frames = list(self.core.tunnels)
-        self.core.tunnels.clear()
-        if self._files is not None:
-            self._files.tunnels.frames_came(frames)
+    def _send_and_store(self, *, now: float) -> None:
+        core, storage = self.core, self.storage
+        if any(said.key for said in self._said):
+            # Whoever asks by a key asks again if we are killed now: what nobody has is not stored.
+            storage.store(now=now)
+        if datagrams := core.datagrams_to_send(now=now):
+            self.driver.send(datagrams)
+        # The disk works while the network does. What is stored is then acknowledged.
+        if (
+            storage.store(now=now)
+            and core.records_stored(now=now)
+            and (datagrams := core.datagrams_to_send(now=now))
+        ):
+            self.driver.send(datagrams)
+
+    def _file_frames_came(self) -> None:
+        frames = list(self.core.file_frames)
+        self.core.file_frames.clear()
+        if self._files is not None or any(type(came.frame) is TryPort for came in frames):
+            self.files.frames_came(frames)
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the core and of the disk."""

@@ -528,6 +528,11 @@ class Peer:
         """Stop fetching a file until it is accepted again. Raises FileRefused, NotOpen."""
         return await self.node.request(requests.PauseFile(id=line.id))
 
+    async def cancel_file(self, line: Said | FileTransfer) -> FileTransfer:
+        """Give up a file that is on its way, and remove what of it is here; it is offered as before.
+        One of ours is offered no more. Raises FileRefused, sqlite3.Error, NotOpen."""
+        return await self.node.request(requests.CancelFile(id=line.id))
+
     async def refuse_file(self, line: Said | FileTransfer) -> FileTransfer:
         """Say that we do not want a file, and remove what of it is here. Raises FileRefused,
         sqlite3.Error, NotOpen."""

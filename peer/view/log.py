@@ -47,6 +47,8 @@ class LogEntry(msgspec.Struct, kw_only=True, eq=False):
     """Whether it is for the user alone, or has their name in it."""
     mark: Mark | None = None
     """What became of a message of ours; None: it is under way."""
+    key: int = 0
+    """By which a page has asked for it; 0 for none."""
     note: str = ""
     """Stands below the text: what there is to say about the author, or about what became of the
     message."""

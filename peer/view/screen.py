@@ -25,10 +25,12 @@ from chatapp.peer.api.past import ConversationState
 from chatapp.peer.api.requests import (
     AcceptFile,
     AskDesk,
+    CancelFile,
     Edit,
     EnterRoom,
     KeepDraft,
     ListFiles,
+    Moment,
     OfferFile,
     PauseFile,
     ReadPage,
@@ -36,6 +38,7 @@ from chatapp.peer.api.requests import (
     Send,
     Sent,
     ShowRooms,
+    Wait,
 )
 from chatapp.peer.api.state import RoomState, State
 from chatapp.peer.commands import meanings, parser
@@ -92,6 +95,7 @@ _FILE_REQUESTS: Final = {
     FileAction.RESUME: AcceptFile,
     FileAction.PAUSE: PauseFile,
     FileAction.REFUSE: RefuseFile,
+    FileAction.CANCEL: CancelFile,
 }
 
 
@@ -168,6 +172,9 @@ class ScreenView(View):
         self._changed_by_us: dict[int, int] = {}
         """The lines that we have changed, by the ids of the changes, which may still be refused."""
         """Outcomes of messages that have no id here yet."""
+        self._members_of: Sequence[events.Person] = ()
+        self._members: Sequence[ListRow] = ()
+        """The rows of those people in a room."""
         self._topics: Final[dict[str, str]] = {}
         """By room."""
         self._desk_questions = 0
@@ -230,15 +237,19 @@ class ScreenView(View):
                 desk = state.desk
                 return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
 
-    def members(self) -> list[ListRow]:
-        """Return who is in the room that is open, those who are online first; nobody elsewhere."""
+    def members(self) -> Sequence[ListRow]:
+        """Return who is in the room that is open, those who are online first; nobody elsewhere. The
+        same object until they change."""
         entered = self._entered(self.open_pane.conversation)
         if entered is None:
-            return []
+            return ()
+        if self._members_of == entered.members:
+            return self._members
         members = sorted(
             entered.members, key=lambda member: (not member.online, member.name.casefold())
         )
-        return [
+        self._members_of = entered.members
+        self._members = [
             ListRow(
                 conversation=person(member.name),
                 is_online=member.online,
@@ -246,6 +257,7 @@ class ScreenView(View):
             )
             for member in members
         ]
+        return self._members
 
     def is_in(self, conversation: Conversation) -> bool:
         """Whether this is a room where the user is."""
@@ -750,25 +762,26 @@ class ScreenView(View):
 
     # --- what is typed
 
-    def enter(self, text: str, pane: Pane | None = None, *, at: float) -> None:
-        """Take a line that was typed in this conversation, or in the open one, at this time by the
-        clock of the machine. A message stands in the log at once."""
+    def enter(self, line: TypedLine, pane: Pane | None = None) -> None:
+        """Take a line that was typed in this conversation, or in the open one. A message stands in
+        the log at once, unless it may be there already."""
         pane = pane or self.open_pane
         entry = None
         pane.drop_rule()
-        if self._dialogue is None and len(text) <= LINE_MAX and self._is_talk(text, pane):
-            entry = self._said_by_me(pane, _talk_of(text))
+        is_new = self._dialogue is None and len(line) <= LINE_MAX and not line.is_again
+        if is_new and self._is_talk(line, pane):
+            entry = self._said_by_me(pane, _talk_of(line), line.key)
             pane.talked_at = entry.at
         self._log_changed(pane)
-        self.lines.append(EnteredLine(pane, TypedLine(text, at), entry))
+        self.lines.append(EnteredLine(pane, line, entry))
 
     def press(self, command: str, *, at: float) -> None:
         """Carry out the command for which a key stands. It is no answer to a question: the question
         is given up."""
         self.lines.append(EnteredLine(self.open_pane, TypedLine(command, at), is_key=True))
 
-    def _said_by_me(self, pane: Pane, text: str) -> LogEntry:
-        """Show a message of ours that is under way."""
+    def _said_by_me(self, pane: Pane, text: str, key: int = 0) -> LogEntry:
+        """Show a message of ours that is under way. `key`: by which a page asks for it."""
         me = self.state.name
         line = events.Said(
             conversation=pane.conversation,
@@ -780,6 +793,7 @@ class ScreenView(View):
             is_ours=True,
         )
         entry = past_entry(line, me)
+        entry.key = key
         pane.log.append([entry])
         self._log_changed(pane)
         return entry
@@ -799,6 +813,7 @@ class ScreenView(View):
         if is_key and self._dialogue is not None:
             self._ask(None)
         self.current_line, self._typed_in = line, pane
+        self._next_key = line.key
         yield from self._ready()
         if not (yield from self._may_continue()):
             return
@@ -807,6 +822,8 @@ class ScreenView(View):
         else:
             yield from self._carry_out(self._parse(line, pane), line)
         self.current_line = ""
+        if line.key:
+            self._changes.carried_out.append(line.key)
         self._fetch_missing()
 
     def _is_talk(self, text: str, pane: Pane) -> bool:
@@ -942,16 +959,21 @@ class ScreenView(View):
             if entry is not None:
                 self._send_nothing(entry)
             return
+        if (key := (yield from self._draw_key())) is None:
+            return
+        message = replace(message, key=key)
         if entry is None:
             pane = self.panes.pane(message.conversation)
-            entry = self._said_by_me(pane, message.text)
+            entry = self._said_by_me(pane, message.text, key)
         yield from self._send_shown(message, pane, entry)
         if pane is not self.open_pane and pane is not self._typed_in:
             self.choose(pane.conversation)
 
     def _send_beside(self, message: Send) -> Steps:
-        pane = self.panes.pane(message.conversation)
-        yield from self._send_shown(message, pane, self._said_by_me(pane, message.text))
+        if (key := (yield from self._draw_key())) is not None:
+            pane = self.panes.pane(message.conversation)
+            entry = self._said_by_me(pane, message.text, key)
+            yield from self._send_shown(replace(message, key=key), pane, entry)
 
     def _send_shown(self, message: Send, pane: Pane, entry: LogEntry) -> Steps:
         """Send a message of which this is the entry."""
@@ -989,6 +1011,8 @@ class ScreenView(View):
             self._note_desk_line(number, entry)
         elif entry is not None:
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
+        if line.key:  # only the registry stores it
+            yield Wait(until=Moment.DESK_SAID)
 
     def _show_sent(self, line: events.Said) -> None:
         if line.file is not None:

@@ -12,12 +12,13 @@ from chatapp.wire.limits import FILES_KNOWN_MAX
 
 
 class FileAction(enum.Enum):
-    """What the user can do about a file of somebody else."""
+    """What the user can do about a file."""
 
     ACCEPT = "accept"
     PAUSE = "pause"
     RESUME = "resume"
     REFUSE = "refuse"
+    CANCEL = "cancel file"
 
     @property
     def command(self) -> str:
@@ -30,8 +31,25 @@ STATES: Final = {
     FileAction.PAUSE: frozenset({FileState.WAITING, FileState.RUNNING}),
     FileAction.RESUME: frozenset({FileState.PAUSED, FileState.FAILED}),
     FileAction.REFUSE: frozenset({FileState.OFFERED, FileState.PAUSED, FileState.FAILED}),
+    FileAction.CANCEL: frozenset(
+        {FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED}
+    ),
 }
-"""When each makes sense. A command that names no file means one in such a state."""
+"""When each makes sense for a file of somebody else. A command that names no file means one in such
+a state."""
+
+_OURS: Final = {FileAction.CANCEL: frozenset({FileState.OFFERED, FileState.RUNNING})}
+"""The same for one of ours."""
+
+
+UNDER_WAY: Final = (FileState.WAITING, FileState.RUNNING)
+"""The states of a file that goes, or goes on by itself."""
+
+
+def is_for(action: FileAction, file: FileTransfer) -> bool:
+    """Whether something makes sense for a file as it stands."""
+    return file.state in (_OURS if file.is_ours else STATES).get(action, ())
+
 
 _HAS_BAR: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 
@@ -80,7 +98,7 @@ def shown(file: FileTransfer) -> ShownFile:
         offers=tuple(
             Offer(action, words.LABELS[action.value], f"{action.command} {file.number}")
             for action in FileAction
-            if not file.is_ours and file.state in STATES[action]
+            if is_for(action, file)
         ),
         is_here=file.state is FileState.DONE and not file.is_ours,
         is_picture=file.name.lower().endswith(_PICTURES),

@@ -31,7 +31,7 @@ from chatapp.peer.commands.commands import help_lines
 from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.view.transfers import STATES, FileAction, Transfers
+from chatapp.peer.view.transfers import UNDER_WAY, FileAction, Transfers, is_for
 from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
@@ -58,12 +58,19 @@ FAREWELL_WITHIN: Final = 0.5
 """Seconds to wait for acknowledgements before leaving. On a good network they take a few
 milliseconds."""
 
-_OfAFile = meanings.AcceptOffer | meanings.ResumeFile | meanings.PauseFile | meanings.RefuseOffer
+_OfAFile = (
+    meanings.AcceptOffer
+    | meanings.ResumeFile
+    | meanings.PauseFile
+    | meanings.RefuseOffer
+    | meanings.CancelFile
+)
 _ACTIONS: Final[Mapping[type[_OfAFile], FileAction]] = {
     meanings.AcceptOffer: FileAction.ACCEPT,
     meanings.ResumeFile: FileAction.RESUME,
     meanings.PauseFile: FileAction.PAUSE,
     meanings.RefuseOffer: FileAction.REFUSE,
+    meanings.CancelFile: FileAction.CANCEL,
 }
 
 _SETTLES: Final[dict[type[Request[Any]], Moment]] = {
@@ -138,6 +145,8 @@ class Changes(msgspec.Struct, kw_only=True):
     """Who calls the user, and with which words."""
     batch: list[events.Event] = []
     """What happened, for what shows more of it than the logs do."""
+    carried_out: list[int] = []
+    """The keys of the lines that are carried out: what they send is stored."""
     wants_table: bool = False
     """Whether to show the table of people."""
     wants_files: bool = False
@@ -193,8 +202,10 @@ class View:
         """Whether it ends as it could not do what it is for."""
         self.query: PeerName | None = None
         """The person for whom bare lines outside of a room are."""
-        self.current_line = ""
+        self.current_line: str | TypedLine = ""
         """The line that is being carried out."""
+        self._next_key = 0
+        """The key of the next thing that it sends; 0 for none."""
         self._completions: Final = completions
         self._draw_line: Final = draw_line
         self._explain_taken: Final = start.explain_taken
@@ -610,6 +621,8 @@ class View:
                 | meanings.ResumeFile()
                 | meanings.PauseFile()
                 | meanings.RefuseOffer()
+                | meanings.CancelFile()
+                | meanings.ExplainFile()
                 | requests.ListFiles()
             ):
                 yield from self._about_file(meaning)
@@ -719,6 +732,16 @@ class View:
         longer goes on later."""
         yield Briefly(Wait(until=Moment.SETTLED), FAREWELL_WITHIN)
 
+    def _draw_key(self) -> Generator[Step, Any, int | None]:
+        """Return the key of what the line sends next; None if that was sent already."""
+        key, line = self._next_key, self.current_line
+        if key:
+            self._next_key = key + 1
+            if isinstance(line, TypedLine) and line.is_again:
+                with contextlib.suppress(HistoryUnreadable):  # then nobody knows
+                    return None if (yield requests.FindSent(key=key)) is not None else key
+        return key
+
     def _send(self, message: Send) -> Generator[Step, Any, Sent | None]:
         """Send a message; None if it is too long, which is said."""
         if self.state.away is not None:
@@ -791,8 +814,12 @@ class View:
         counts = _COUNTED[type(meaning)]
         is_cancel = isinstance(meaning, meanings.CancelLine)
         line = yield from self._line_meant(meaning.which, counts, is_anywhere=is_cancel)
+        if line is None and is_cancel:
+            under_way = [one for one in (yield requests.ListFiles()) if one.state in UNDER_WAY]
+            self._answer([changes.NOTHING_WAITS, *files.cancel_hints(under_way)])
+            return
         if line is None:
-            self._answer([changes.NOTHING_WAITS if is_cancel else changes.NO_SUCH_LINE])
+            self._answer([changes.NO_SUCH_LINE])
             return
         where = line.conversation
         request: changes.Change
@@ -852,7 +879,9 @@ class View:
     ) -> Generator[Step, Any, Sent | None]:
         """Send a change of a line; None if it was not begun, and it is said why."""
         try:
-            sent: Sent = yield request
+            if (key := (yield from self._draw_key())) is None:
+                return None
+            sent: Sent = yield msgspec.structs.replace(request, key=key)
         except ChangeRefused as error:
             self._answer([changes.refused(error.reason)])
         except TextTooLong as error:
@@ -884,7 +913,9 @@ class View:
 
     # --- files
 
-    def _about_file(self, meaning: requests.OfferFile | requests.ListFiles | _OfAFile) -> Steps:
+    def _about_file(
+        self, meaning: requests.OfferFile | requests.ListFiles | meanings.ExplainFile | _OfAFile
+    ) -> Steps:
         """Offer a file, do something about one, or list all."""
         try:
             match meaning:
@@ -892,6 +923,8 @@ class View:
                     self._answer(map(AnswerLine, files.listed((yield meaning))))
                 case requests.OfferFile():
                     yield from self._offer_file(meaning)
+                case meanings.ExplainFile(number):
+                    yield from self._explain_file(number)
                 case _:
                     wanted = yield from self._file_meant(meaning)
                     if wanted is not None:
@@ -923,6 +956,11 @@ class View:
         if line.file is not None:
             self._answer([files.sent_at_desk(line.text, line.file.size)])
 
+    def _explain_file(self, number: int | None) -> Steps:
+        """Show which way a file goes, the last one if none is named."""
+        known = [one for one in (yield requests.ListFiles()) if number in (None, one.number)]
+        yield from self._show_past(requests.ExplainDelivery(id=known[-1].id if known else 0))
+
     def _offer_file(self, request: requests.OfferFile) -> Generator[Step, Any, Sent]:
         """Offer a file, and show it."""
         sent: Sent = yield request
@@ -932,7 +970,7 @@ class View:
         return sent
 
     def _change_file(self, meaning: _OfAFile, id_: int) -> Steps:
-        """Fetch a file, pause it, or refuse it."""
+        """Fetch a file, pause it, refuse it, or give it up."""
         match meaning:
             case meanings.AcceptOffer() | meanings.ResumeFile():
                 path = meaning.path if isinstance(meaning, meanings.AcceptOffer) else ""
@@ -942,6 +980,8 @@ class View:
                 self._answer([files.paused_line((yield requests.PauseFile(id=id_)))])
             case meanings.RefuseOffer():
                 self._answer([files.refused_line((yield requests.RefuseFile(id=id_)))])
+            case meanings.CancelFile():
+                self._answer([files.cancelled_line((yield requests.CancelFile(id=id_)))])
 
     def _show_offered(self, file: FileTransfer) -> None:
         """Show a file that the user offers."""
@@ -953,15 +993,19 @@ class View:
     def _file_meant(self, meaning: _OfAFile) -> Generator[Step, Any, FileTransfer | None]:
         """Return the file that is meant; None if that is not clear, which is said."""
         action = _ACTIONS[type(meaning)]
-        theirs = [file for file in (yield requests.ListFiles()) if not file.is_ours]
+        every = [
+            file
+            for file in (yield requests.ListFiles())
+            if action is FileAction.CANCEL or not file.is_ours
+        ]
         if meaning.number is not None:
-            theirs = [file for file in theirs if file.number == meaning.number]
+            meant = [file for file in every if file.number == meaning.number]
         else:
-            theirs = [file for file in theirs if file.state in STATES[action]]
-        if len(theirs) == 1:
-            return theirs[0]  # type: ignore[no-any-return]
+            meant = [file for file in every if is_for(action, file)]
+        if len(meant) == 1:
+            return meant[0]  # type: ignore[no-any-return]
         no_file = [files.NO_SUCH_FILE[action.command]]
-        self._answer(files.which_one(theirs, action.command) if theirs else no_file)
+        self._answer(files.which_one(meant, action.command) if meant else no_file)
         return None
 
     def _say_of_me(self, meaning: meanings.GoAway | meanings.SayOfMe) -> Steps:

@@ -145,8 +145,8 @@ def change_lines(event: ChangeEvent, known: Known) -> list[str]:
             return [retracted_line(who, found.line)]
         case Reacted(is_on=is_on):
             return [reacted_line(who, event.text, found.line, is_on=is_on)]
-        case FileAnswered(has_it=has_it):
-            return [answer_line(who, found.line.text, has_it=has_it)] if found.line.is_ours else []
+        case FileAnswered(reply=reply):
+            return [answer_line(who, found.line.text, reply)] if found.line.is_ours else []
         case _:
             assert_never(event)
 

@@ -52,6 +52,14 @@ _RELAY_SILENT: Final = (
     "{subject} does not answer through the server: that program may hang, or have lost its way to the server. Messages are "
     "saved there."
 )
+_PORT_TAKEN: Final = (
+    "another program of this machine has {own}: files that you offer go by UDP, which is slower. End that program, or start "
+    "with another port."
+)
+_NOT_REACHED: Final = (
+    "{subject} has tried, and cannot connect to your port {own}: files that you offer go by UDP, which is slower. Let TCP "
+    "port {own} through at the firewall of this machine."
+)
 _DISK: Final = {
     Trouble.FULL: "only {free} are free below {subject}: free some space, or choose another folder (--data).",
     Trouble.UNWRITABLE: "{subject} cannot be written: give yourself the right to, or choose another folder (--data).",
@@ -117,6 +125,10 @@ def _title(finding: Finding, server: Address) -> str:
             return "Direct path"
         case Check.RELAY:
             return "Path through the server"
+        case Check.OWN_PORT:
+            return "TCP port for files"
+        case Check.REACHED:
+            return "TCP from them to you"
         case _:
             assert_never(finding.check)
 
@@ -126,11 +138,12 @@ def _said(finding: Finding, findings: Sequence[Finding], server: Address) -> str
         "port": finding.server.rpartition(":")[2] or str(server.port),
         "subject": name(finding.subject) if finding.check in _OF_NAMES else reason(finding.subject),
         "free": _size(finding.amount or 0.0),
+        "own": f"{finding.amount or 0:.0f}",
     }
     return _fine(finding) if finding.trouble is None else _wrong(finding, findings).format(**fields)
 
 
-_OF_NAMES: Final = (Check.NAME, Check.PERSON, Check.DIRECT, Check.RELAY)
+_OF_NAMES: Final = (Check.NAME, Check.PERSON, Check.DIRECT, Check.RELAY, Check.REACHED)
 
 
 def _fine(finding: Finding) -> str:
@@ -147,6 +160,10 @@ def _fine(finding: Finding) -> str:
             return f"fine, {name(finding.subject)} is registered."
         case Check.PERSON:
             return f"fine, {name(finding.subject)} is online."
+        case Check.OWN_PORT:
+            return f"fine, {finding.amount or 0:.0f} is free; /doctor <name> tries it from there."
+        case Check.REACHED:
+            return f"fine, {name(finding.subject)} has connected to your port {finding.amount or 0:.0f}."
         case Check.DISK:
             return f"fine, {_size(finding.amount or 0.0)} free."
         case Check.CLOCK:
@@ -193,6 +210,10 @@ def _wrong(finding: Finding, findings: Sequence[Finding]) -> str:
             return _DIRECT_SILENT
         case Check.RELAY:
             return _RELAY_SILENT
+        case Check.OWN_PORT:
+            return _PORT_TAKEN
+        case Check.REACHED:
+            return _NOT_REACHED
         case _:
             assert_never(finding.check)
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from chatapp.peer.api.errors import DeskFileRefused, FileRefusal, FileRefused
 from chatapp.peer.api.events import OfferedFile
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
-from chatapp.peer.words.formatting import name, reason, span
+from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble, FileWay
+from chatapp.peer.words.formatting import counted, name, reason, span
 from chatapp.wire.text import sanitize
 
 _UNITS: Final = ("kB", "MB", "GB", "TB")
@@ -16,6 +16,7 @@ _NAME_SHOWN: Final = 60
 NO_SUCH_FILE: Final = {
     "/accept": "[No file is offered to you.]",
     "/refuse": "[No file is offered to you.]",
+    "/cancel file": "[No file is under way.]",
     "/pause": "[No file is under way to you.]",
     "/resume": "[No file is paused.]",
 }
@@ -25,6 +26,7 @@ LABELS: Final = {
     "pause": "Pause",
     "resume": "Resume",
     "refuse": "Refuse",
+    "cancel file": "Cancel",
 }
 """What stands on buttons, by what they do."""
 NO_FILES: Final = "[No files yet. /send_file <name> <path> offers one.]"
@@ -36,7 +38,13 @@ _TROUBLES: Final = {
     FileTrouble.WRONG_BYTES: "what came is not what {who} offered",
     FileTrouble.NO_SPACE: "your disk has no space for it",
     FileTrouble.OWN_DISK: "your disk does not take it",
+    FileTrouble.NOT_RELAYED: "neither TCP nor UDP gets through, and the server passes no more on for now",
     FileTrouble.NO_PERSON: "{who} is not in the table",
+}
+_WAYS: Final = {
+    FileWay.TCP: "TCP",
+    FileWay.UDP: "UDP, as no TCP connection can be made",
+    FileWay.SERVER: "the server, as neither TCP nor UDP gets through",
 }
 _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
@@ -50,7 +58,6 @@ _REFUSALS: Final = {
     FileRefusal.EXISTS: "exists already",
     FileRefusal.NO_FOLDER: "is no folder that can be written to",
     FileRefusal.NOT_KEPT: "is not offered, as your disk takes no note of it",
-    FileRefusal.NO_PORT: "is not offered, as nobody could connect to fetch it",
     FileRefusal.NOT_YOURS: "is not in your folder at the web desk",
     FileRefusal.NO_ROOM: "finds no room in your folder at the web desk",
 }
@@ -129,6 +136,8 @@ def file_lines(file: FileTransfer) -> list[str]:
             return [f"[{what} is here: {sanitize(file.path)}]"]
         case FileState.FAILED:
             return [f"[{what} stopped: {_trouble(file)}. /resume {file.number} tries again.]"]
+        case FileState.WITHDRAWN if file.done:
+            return [f"[{what} stopped: {name(file.sender)} offers it no more.]"]
         case _:
             return []
 
@@ -147,7 +156,8 @@ def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]
 
 
 def _progress(file: FileTransfer) -> str:
-    return f"[{_short(file.name)}: {percent(file)} % of {size_shown(file.size)}]"
+    to = f" to {sanitize(str(file.conversation))}" if file.is_ours else ""
+    return f"[{_short(file.name)}{to}: {percent(file)} % of {size_shown(file.size)}]"
 
 
 def progress_note(file: FileTransfer) -> str:
@@ -162,19 +172,34 @@ def listed(files: Iterable[FileTransfer]) -> list[str]:
     return lines or [NO_FILES]
 
 
+def way_steps(file: FileTransfer) -> list[str]:
+    """Say which way a file went or goes, and how it stands."""
+    how = " and ".join(_WAYS[way] for way in file.ways)
+    people = counted(file.people, "person", "people") if file.conversation.is_room else ""
+    stands = f"{_short(file.name)}: {standing(file)}"
+    if not how:
+        none = "nobody has fetched any of it" if file.is_ours else "none of it has come"
+        return [stands, none]
+    if file.is_ours:
+        return [stands, f"fetched by {how}, by {people or sanitize(str(file.conversation))}"]
+    return [stands, f"came by {how}, from {people or name(file.sender)}"]
+
+
 def _listed(file: FileTransfer) -> str:
     return f"{file.number:>3}  {_short(file.name)}  {about(file)}: {standing(file)}{_way(file)}"
 
 
 def _way(file: FileTransfer) -> str:
-    return " (by UDP: no TCP connection can be made)" if file.is_tunnelled else ""
+    ways = () if FileWay.TCP in file.ways else file.ways[-1:]
+    return "".join(f" (by {_WAYS[way]})" for way in ways)
 
 
 def standing(file: FileTransfer) -> str:
     """Return how far a file got: how much is there, how fast it comes, and how long it takes."""
     match file.state:
         case FileState.WAITING:
-            return f"waits for {name(file.sender)}, {percent(file)} % is here"
+            why = "" if file.trouble is None else f": {_trouble(file)}"
+            return f"waits for {name(file.sender)}, {percent(file)} % is here{why}"
         case FileState.RUNNING:
             left = (file.size - file.done) / file.rate if file.rate else 0.0
             more = f", {size_shown(round(file.rate))}/s, {span(round(left))} left" if left else ""
@@ -225,7 +250,25 @@ def refused_line(file: FileTransfer) -> str:
     return f"[You refused {_short(file.name)} from {name(file.sender)}.]"
 
 
-def answer_line(who: str, name_: str, *, has_it: bool) -> str:
+def cancel_hints(files: Iterable[FileTransfer]) -> list[str]:
+    """Say how files that are under way are stopped."""
+    return [f"[/cancel file {file.number} stops {_short(file.name)}.]" for file in files]
+
+
+def cancelled_line(file: FileTransfer) -> str:
+    """Say that the user has given up a file that was on its way, or offers one no more."""
+    if file.is_ours:
+        return f"[You offer {_short(file.name)} no more.]"
+    return f"[{_short(file.name)} is cancelled: /accept {file.number} begins anew.]"
+
+
+_REPLIES: Final = {
+    FileReply.HAS: "has received {what}",
+    FileReply.REFUSED: "does not want {what}",
+    FileReply.STOPPED: "has stopped fetching {what}",
+}
+
+
+def answer_line(who: str, name_: str, reply: FileReply) -> str:
     """Say what somebody has done with a file that the user offers."""
-    what = _short(name_)
-    return f"[{who} has received {what}.]" if has_it else f"[{who} does not want {what}.]"
+    return f"[{who} {_REPLIES[reply].format(what=_short(name_))}.]"

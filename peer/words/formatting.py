@@ -46,18 +46,23 @@ LINE_MAX: Final = 8 * TEXT_MAX
 
 
 class TypedLine(str):
-    """A typed line, and when it was typed."""
+    """A typed line, when it was typed, and by which key a page asks for it."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "is_again", "key")
 
     at: float
     """By the loop's clock. Of a line that lay unread for a while, the earliest time at which it may
     have been typed."""
+    key: int
+    """The key of the first thing that it sends (`Send.key`), the next number that of the next one; 0
+    for none."""
+    is_again: bool
+    """Whether it may have been carried out before, maybe by an earlier run of the program."""
 
-    def __new__(cls, line: str, at: float) -> Self:
+    def __new__(cls, line: str, at: float, *, key: int = 0, is_again: bool = False) -> Self:
         """Make a line that was typed at the time `at`."""
         entered = super().__new__(cls, line)
-        entered.at = at
+        entered.at, entered.key, entered.is_again = at, key, is_again
         return entered
 
 

@@ -9,6 +9,7 @@ from chatapp.peer.api.events import Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.api.trace import TraceEvent, TraceStep
 from chatapp.peer.words.changes import NOTHING_KNOWN, STAR, answered, is_action, shown_text, text_of
+from chatapp.peer.words.files import way_steps
 from chatapp.peer.words.formatting import (
     AnswerLine,
     Audience,
@@ -90,8 +91,9 @@ def trace_lines(trace: DeliveryTrace | None, me: str) -> list[str]:
 def trace_steps(trace: DeliveryTrace) -> list[str]:
     """Return the steps of a message's delivery, or the one reason why there are none."""
     what = trace.line.conversation
+    file = [] if trace.file is None else way_steps(trace.file)
     if not trace.line.is_ours:
-        return [f"Only {name(trace.line.sender)} knows how it was delivered."]
+        return [f"Only {name(trace.line.sender)} knows how it was delivered.", *file]
     target = name(what.name) if what.is_person else "the server"
     shown: list[str] = []
     began, sends = math.inf, 0
@@ -103,7 +105,7 @@ def trace_steps(trace: DeliveryTrace) -> list[str]:
                 shown.append(_more_sends(step.tries - sends))
             sends = 0
         shown.append(_step(step, target, was_sent=began < step.at))
-    return shown or ["None of its steps is on record."]
+    return [*(shown or ["None of its steps is on record."]), *file]
 
 
 def _more_sends(count: int) -> str:

@@ -38,6 +38,7 @@ OVER: Final = (
 )
 CLOSED: Final = "This window is closed; your program goes on."
 GONE: Final = "This window was closed, and nothing was done: reload the page, and do it again."
+BUSY: Final = "Your program is busy with what you have said before."
 AWAY_DESK: Final = "The web desk does not answer. What you send goes out when it is back."
 AWAY: Final = (
     "Your program does not answer. If it has ended, start it again with --web, "

@@ -28,6 +28,7 @@ FILE_KEYS: Final = (
     ("p", "pause"),
     ("r", "resume"),
     ("d", "refuse"),
+    ("c", "cancel"),
 )
 NO_FILES: Final = "No files yet. /send_file <name> <path> offers one."
 

@@ -56,6 +56,7 @@ GATEWAYS_MAX: Final = 100
 METRICS_HOSTS_MAX: Final = 16
 OPERATORS_MAX: Final = 100
 
+_MEGABYTE: Final = 1_000_000
 _DAY: Final = 86_400.0
 
 
@@ -225,12 +226,21 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     member of a room."""
     names: Annotated[int, _number("a whole number", 1_000, NAMES_MOST)] = RegistryPolicy().names_max
     """Names that may be bound; newcomers beyond them are refused."""
+    broadcast_up_to: Annotated[int, _number("a whole number", 16, 100_000)] = (
+        RegistryPolicy().broadcast_up_to
+    )
+    """People online up to whom everybody is told of everybody."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
     rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
         RegistryPolicy().rooms_each
     )
     """Rooms that one person may be in at once."""
+    relay_files: Annotated[int, _number("megabytes", 0, 100_000)] = (
+        RegistryPolicy().file_relay_bytes // _MEGABYTE
+    )
+    """Megabytes of files an hour that are passed on for one person whom others reach neither by TCP
+    nor by UDP; 0: none."""
     sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
         RegistryPolicy().sessions_max
     )
@@ -456,8 +466,10 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         lease_span=settings.lease,
         mail_places=settings.letters,
         names_max=settings.names,
+        broadcast_up_to=settings.broadcast_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
+        file_relay_bytes=settings.relay_files * _MEGABYTE,
         sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,

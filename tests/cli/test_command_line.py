@@ -1,6 +1,7 @@
 """The command line: valid arguments reach the right program, and help is printed."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -111,7 +112,9 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
 def test_a_page_is_served_beside_a_terminal_or_a_full_screen(started: Started) -> None:
     for options in (["--web"], ["--web", "--full"]):
         assert chatapp.__main__.main([*PEER, *options]) == 0
-        assert started.told["beside"] is page_beside
+        beside = started.told["beside"]
+        assert isinstance(beside, partial)
+        assert (beside.func, beside.keywords) == (page_beside, {"uploads": None})
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     wanted = StartOptions(name="alice", servers=servers, registry_key=None, home=default_home())
     assert started.told == {
         **msgspec.structs.asdict(wanted),
-        "to": "bob",
+        "to": ["bob"],
         "text": said,
         "as_json": True,
         "log_level": "warning",
@@ -200,7 +203,9 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
 
 def test_one_file(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main([*SEND, "--file", "plan.pdf"]) == 0
-    assert (started.told["to"], started.told["path"]) == ("bob", "plan.pdf")
+    assert (started.told["to"], started.told["path"]) == (["bob"], "plan.pdf")
+    assert chatapp.__main__.main(["send", "alice", *SEND[2:4], "bob,carol,BOB", "hi"]) == 0
+    assert started.told["to"] == ["BOB", "carol"]
     assert chatapp.__main__.main([*SEND, "--json", "--file", "plan.pdf"]) == 2
     assert capsys.readouterr().err == "ChatApp: --json is for messages\n"
 
@@ -365,25 +370,32 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("ChatApp ")
 
 
+PLAIN = [
+    [],
+    [""],
+    ["5000"],
+    ["99"],
+    ["alice"],
+    ["127.0.0.1", "5000"],
+    ["127.0.0.1", "5000 "],
+    PEER[1:],
+    ["no name", *PEER[2:]],
+    [*PEER[1:], "more"],
+    ["5000", "--", "-1"],
+    ["-1"],
+    ["-"],
+    ["--help"],
+]
+VARIABLES = ["CHATAPP_LOG_LEVEL", "CHATAPP_CONFIG"]
+"""What has a line read by the parser of options."""
+
+
 @pytest.mark.parametrize("mode", ["-s", "-c", "--desk"])
-@pytest.mark.parametrize("variable", ["", "CHATAPP_LOG_LEVEL", "CHATAPP_CONFIG"])
 @pytest.mark.parametrize(
-    "arguments",
+    ("variable", "arguments"),
     [
-        [],
-        [""],
-        ["5000"],
-        ["99"],
-        ["alice"],
-        ["127.0.0.1", "5000"],
-        ["127.0.0.1", "5000 "],
-        PEER[1:],
-        ["no name", *PEER[2:]],
-        [*PEER[1:], "more"],
-        ["5000", "--", "-1"],
-        ["-1"],
-        ["-"],
-        ["--help"],
+        *(("", arguments) for arguments in PLAIN),
+        *((name, words) for name in VARIABLES for words in (["5000"], PEER[1:], PEER[2:4])),
     ],
 )
 def test_a_plain_line_does_what_its_options_parser_would_do(

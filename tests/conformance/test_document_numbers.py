@@ -64,6 +64,7 @@ INSIDE = {
     "PROMISES_BYTES_MAX",
     "PROMISES_MAX",
     "RECORDS_WAITING_MAX",
+    "RECIPIENTS_MAX",
     "REGISTERS_WAITING_MAX",
     "REQUESTS_QUEUED_MAX",
     "TEXTS_WAITING_MAX",
@@ -107,6 +108,7 @@ def test_each_limit_that_others_notice_stands_once() -> None:
         ("6.7", f"in more than {RANGES_MAX:,} separate ranges"),
         ("6.14", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days after its message"),
         ("11.4", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days older"),
+        ("6.22", f"{limits.FILE_RELAY_BYTES:,} by default"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
         (

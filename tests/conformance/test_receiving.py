@@ -129,7 +129,7 @@ def test_parts_in_any_order(ours: Ours, bob: Stranger) -> None:
 
 
 def test_other_frames_are_ignored_between_peers(ours: Ours, bob: Stranger) -> None:
-    """Clause 5.3: "Between peers, tags 1 to 11 and 15 to 18 count and the
+    """Clause 5.3: "Between peers, tags 1 to 11 and 15 to 20 count and the
     others are ignored"."""
     ours.receive(bob.seal([12, 1], [11, 1, 2**40], [13, 1], [4, 7], part(7, "hello")))
     assert {frame[0] for frame in frames_for(bob, ours.take())} <= set(range(1, 9))
@@ -144,12 +144,14 @@ def test_frames_of_tunnels_cost_no_message(ours: Ours, bob: Stranger) -> None:
         [16, 5, True, 0, bytes(1_001)],
         [17, 5, True, 0, 0, [0]],
         [18, 1 << 32, True],
+        [19, 1 << 32],
+        [20, 5, 2],
     ]
     ours.receive(bob.seal(*wrong, [16, 5, True, 0, b"x"], [18, 5, True], [4, 7], part(7, "hello")))
     assert ours.texts() == ["hello"]
-    assert ours.core.tunnels == [
-        (bob.identity, TunnelPiece(5, True, 0, b"x")),
-        (bob.identity, TunnelEnd(5, True)),
+    assert ours.core.file_frames == [
+        (bob.identity, TunnelPiece(5, True, 0, b"x"), False),
+        (bob.identity, TunnelEnd(5, True), False),
     ]
 
 

@@ -164,6 +164,8 @@ def test_a_datagram_with_a_message() -> None:
         [16, 5, True, 0, b"a"],
         [17, 5, False, 1, 3, [1]],
         [18, 5, True],
+        [19, 5],
+        [20, 5, True],
         [1, first, 0, 1, body],
     ]
     assert by_hand.packed(frames) == printed("direct", "payload")

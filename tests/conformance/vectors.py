@@ -46,6 +46,7 @@ from chatapp.wire.messages.direct import (
     Edit,
     FileAnswer,
     FileOffer,
+    FileOutcome,
     Floor,
     Gap,
     Known,
@@ -53,10 +54,12 @@ from chatapp.wire.messages.direct import (
     OnDisk,
     Part,
     PartAck,
+    PortTried,
     React,
     Reply,
     Retract,
     SeenUpTo,
+    TryPort,
     TunnelAck,
     TunnelEnd,
     TunnelPiece,
@@ -83,15 +86,22 @@ from chatapp.wire.messages.registration import (
 )
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import (
+    By,
     Card,
     FetchCards,
     FetchTable,
+    Find,
+    Found,
     Presence,
+    PresenceChanged,
     Row,
+    Scope,
     SetStatus,
     TableBatch,
+    TableScope,
+    Watch,
 )
-from chatapp.wire.roster import roster_page
+from chatapp.wire.roster import cells_of, roster_page, sight_digest, sight_of
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
@@ -178,11 +188,28 @@ def _roster() -> Iterator[tuple[str, Value]]:
     """The columns as they are before they are deflated: that is not the same everywhere."""
     alice = Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
     bob = Row(BOB.card, "", 0, Presence.AWAY, AT // 1_000 - 60, 0, VERSION, "exam on Friday", None)
-    page = roster_page(AT, VERSION, more=False, whole=[alice], known=[bob])
+    whole, known = [cells_of(alice)], [cells_of(bob)]
+    page = roster_page(AT, VERSION, more=False, whole=whole, known=known)
     inflated = zlib.decompress(page.columns)
     columns = zlib.compress(inflated, 0)  # stored as it is
     yield "page", encode(msgspec.structs.replace(page, columns=columns))
     yield "fetch", encode(FetchCards([BOB.card.identity]))
+
+
+def _interest() -> Iterator[tuple[str, Value]]:
+    """What is said on a link while many people are online."""
+    alice = Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
+    bob = Row(BOB.card, "", 0, Presence.AWAY, AT // 1_000 - 60, 0, VERSION, "exam on Friday", None)
+    keys = [ALICE.card.identity, BOB.card.identity]
+    digest = sight_digest(keys[0], alice) ^ sight_digest(keys[1], bob)
+    yield (
+        "scope",
+        encode(TableScope(Scope.INTEREST, 9_999, VERSION, digest.to_bytes(8, "big"))),
+    )
+    yield "watch", encode(Watch(7, AT, keys, []))
+    yield "changed", encode(PresenceChanged(7, more=False, people=[sight_of(alice), sight_of(bob)]))
+    yield "find", encode(Find(8, By.PREFIX, "al", after="alan", limit=2, only_online=True))
+    yield "found", encode(Found(8, [sight_of(alice)], more=True))
 
 
 def _admission() -> Iterator[tuple[str, Value]]:
@@ -293,6 +320,8 @@ def _direct() -> Iterator[tuple[str, Value]]:
         TunnelPiece(tunnel=5, by_opener=True, index=0, data=b"a"),
         TunnelAck(tunnel=5, by_opener=False, upto=1, first=3, ranges=[1]),
         TunnelEnd(tunnel=5, by_opener=True),
+        TryPort(reference=5),
+        PortTried(reference=5, has_reached=True),
         Part(number=NUMBER, index=0, count=1, body=body),
     ]
     yield "text", TEXT
@@ -305,7 +334,7 @@ def _direct() -> Iterator[tuple[str, Value]]:
         ("retract", Retract(b"", NUMBER)),
         ("react", React(BOB.identity.public, NUMBER, is_on=True)),
         ("offer", FileOffer(len(FILE), FILE_KEY, (hashlib.sha256(_page()).digest(),))),
-        ("answer", FileAnswer(BOB.identity.public, NUMBER, has_it=True)),
+        ("answer", FileAnswer(BOB.identity.public, NUMBER, FileOutcome.HAS)),
     ):
         text = {"retract": "", "react": "👍", "offer": "plan.txt", "answer": ""}.get(name, TEXT)
         yield f"body.{name}", encode_said(DirectBody(AT, text, relation))
@@ -409,6 +438,7 @@ BLOCKS: Final = {
     "cards": _cards,
     "table": _table,
     "roster": _roster,
+    "interest": _interest,
     "admission": _admission,
     "invitation": _invitation,
     "voucher": _voucher,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from chatapp.peer.words import accounts as words
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
@@ -43,7 +43,7 @@ class Desk:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with playing(tmp_path) as stage:
+    async with playing(tmp_path, is_forked=True) as stage:
         desk = Desk(stage)
         await desk.open()
         yield desk
@@ -111,6 +111,13 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
     await is_accessible(alice.page)
     await is_accessible(carol.page)
 
+    # The page can be installed.
+    browser_itself = await alice.context.new_cdp_session(alice.page)
+    manifest = await browser_itself.send("Page.getAppManifest")
+    assert (manifest["errors"], "/members/assets/" in manifest["url"]) == ([], False)
+    found = await browser_itself.send("Page.getInstallabilityErrors")
+    assert [one["errorId"] for one in found["installabilityErrors"]] == ["in-incognito"]
+
     # They talk: to each other, and to the terminal.
     await alice.opens("bob")
     await alice.says("is the lab open?")
@@ -150,6 +157,31 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
     await expect(visitor.get_by_text("how can I help?")).to_be_visible()
     await dave.type("are you still there?")
     await expect(visitor.get_by_text("are you still there?")).to_be_visible()
+
+    # It is killed when a line is stored, and before the page hears that; and when it has read
+    # nothing of one. The page asks again by the same key: nothing is lost, and nothing comes twice.
+    async def is_killed(route: Route) -> None:
+        await route.fetch()
+        desk.gateway.signal(signal.SIGKILL)
+        await desk.gateway.ends()
+        await route.abort()
+
+    await alice.page.route("**/do/say", is_killed, times=1)
+    await alice.says("stored, and not answered")
+    await expect(alice.page.locator("#banner")).to_be_visible()
+    desk.gateway = await desk.start_gateway()
+    await expect(alice.page.locator("#banner")).to_be_hidden()
+    desk.gateway.signal(signal.SIGSTOP)
+    await alice.says("never read")
+    desk.gateway.signal(signal.SIGKILL)
+    await desk.gateway.ends()
+    desk.gateway = await desk.start_gateway()
+    await alice.says("and then")
+    for text in ("and then", "never read", "stored, and not answered"):
+        await bob.reads(text)
+        await alice.reads(text)
+    await expect(alice.page.locator(".unsent")).to_have_count(0)
+    assert await alice.page.evaluate("sessionStorage.length") == 0
 
     # The registry is killed: they talk on, and it takes them in again.
     desk.registry.signal(signal.SIGKILL)

@@ -22,6 +22,7 @@ DOCUMENTS: Final = sorted(
 MADE_LATER: Final = ("fuzz/found",)
 """Folders that a program makes when it needs them."""
 MODULES: Final = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+TESTS: Final = {path.name for path in MODULES if path.is_relative_to(ROOT / "tests")}
 
 _QUOTED: Final = re.compile(r"`([^`\n]+)`")
 _PATH: Final = re.compile(rf"(?:{'|'.join((*FOLDERS, 'docs'))})(?:/[\w.-]+)+/?")
@@ -60,7 +61,7 @@ def unknown_names(text: str) -> Iterator[str]:
         elif _DOTTED.fullmatch(name):
             if not is_defined(name):
                 yield name
-        elif _TEST.fullmatch(name) and not any((ROOT / "tests").rglob(name)):
+        elif _TEST.fullmatch(name) and name not in TESTS:
             yield name
 
 

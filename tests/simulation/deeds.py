@@ -109,7 +109,7 @@ def go_out(world: World, one: Person, room: str) -> None:
     """Leave a room."""
     if is_online(one):
         one.leave_room(room)
-        world.rooms.end(one, room)
+        world.rooms.leave(one, room)
 
 
 def set_topic(world: World, one: Person, room: str) -> None:
@@ -139,7 +139,7 @@ def end_program(world: World, one: Person) -> None:
         kept = {room.group for room in one.history.load().rooms if room.members is not None}
         for room in ROOMS:
             if f"#{room}" not in kept:
-                world.rooms.end(one, room)
+                world.rooms.quit(one, room)
 
 
 def crash_or_start(world: World, one: Person) -> None:

@@ -11,7 +11,7 @@ from chatapp.wire.codec import decode_notice, encode
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import CUT_SIZE, TABLE_PAGE_MAX
 from chatapp.wire.messages.table import Card, Presence, RosterPage, Row
-from chatapp.wire.roster import KEY_SIZE, check_of, entries_of, roster_page, size_of
+from chatapp.wire.roster import KEY_SIZE, cells_of, check_of, entries_of, roster_page
 
 KEYS = st.binary(min_size=KEY_SIZE, max_size=KEY_SIZE)
 TEXTS = st.text(max_size=80)
@@ -33,7 +33,8 @@ ROWS = st.builds(
 
 def page(whole: list[Row], known: list[Row]) -> RosterPage:
     """Return a page as its reader gets it."""
-    made = decode_notice(encode(roster_page(1, 9, more=True, whole=whole, known=known)))
+    cells = list(map(cells_of, whole)), list(map(cells_of, known))
+    made = decode_notice(encode(roster_page(1, 9, more=True, whole=cells[0], known=cells[1])))
     assert isinstance(made, RosterPage)
     return made
 
@@ -60,7 +61,8 @@ def test_no_row_takes_more_than_is_counted(rows: list[Row], is_whole: bool) -> N
     made = page(rows, []) if is_whole else page([], rows)
     inflated = zlib.decompress(made.columns)
     size = len(inflated) + len(made.keys) + len(made.cuts)
-    assert size <= sum(size_of(row, is_whole=is_whole) for row in rows) + 64
+    cells = map(cells_of, rows)
+    assert size <= sum(one.size_whole if is_whole else one.size for one in cells) + 64
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))

@@ -1,6 +1,7 @@
 """The receiver's state for one sender: which message numbers are new, and in what order messages
 are shown."""
 
+from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
@@ -214,7 +215,7 @@ class Inbox:
         else:
             ranges.add(number)
         if number < self._next:
-            self._ready.append(number)
+            insort(self._ready, number)
         else:
             self._date(now)
             self._held[number] = now

@@ -3,6 +3,7 @@ what a message is besides a text, mostly to an earlier one of its conversation (
 text is one emoji, by the grammar of UTS 51 over blocks, not over the list of a year: a new emoji is one
 at once."""
 
+import enum
 import re
 from typing import Annotated, Final, TypeAlias
 
@@ -63,12 +64,23 @@ class FileOffer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=5):
     """The SHA-256 of each page of the hashes of its sealed chunks."""
 
 
+class FileOutcome(enum.IntEnum):
+    """What a reader has done with a file."""
+
+    HAS = 1
+    """They have it, whole."""
+    REFUSED = 2
+    """They do not want it."""
+    STOPPED = 3
+    """They have begun to fetch it, and do so no more. They may begin again."""
+
+
 class FileAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
-    """The sender has the file that this message offers, whole; or does not want it."""
+    """What the sender has done with the file that this message offers."""
 
     author: Author
     number: Count
-    has_it: bool
+    outcome: FileOutcome
 
 
 class Unknown(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=0):
@@ -140,6 +152,21 @@ class DatagramRelayed(msgspec.Struct, frozen=True, array_like=True, tag=31):
 
     sender: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     datagram: bytes
+
+
+class RelayFile(msgspec.Struct, frozen=True, array_like=True, tag=34):
+    """Peer to registry: as RelayDatagram, for one that carries a tunnel (clause 6.22)."""
+
+    recipient: Key
+    datagram: bytes
+
+
+class FileRelayRefused(msgspec.Struct, frozen=True, array_like=True, tag=35):
+    """Registry to peer: nothing of files is passed on between you and `other` for so many seconds;
+    0: never."""
+
+    other: Key
+    seconds: Count
 
 
 class ReportSilence(msgspec.Struct, frozen=True, array_like=True, tag=33):
@@ -288,8 +315,23 @@ class TunnelEnd(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=18):
     by_opener: bool
 
 
+class TryPort(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=19):
+    """Can you connect to my TCP port? (clause 6.21)."""
+
+    reference: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class PortTried(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=20):
+    """Whether the sender could, and found the asker there."""
+
+    reference: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    has_reached: bool
+
+
 TunnelFrame: TypeAlias = TunnelPiece | TunnelAck | TunnelEnd
-TUNNEL_FRAMES: Final = (TunnelPiece, TunnelAck, TunnelEnd)
+FileFrame: TypeAlias = TunnelFrame | TryPort | PortTried
+FILE_FRAMES: Final = (TunnelPiece, TunnelAck, TunnelEnd, TryPort, PortTried)
+"""What is for the files of the recipient."""
 
 DeliveryFrame: TypeAlias = Part | Ack | PartAck | Floor | Gap | Known | OnDisk
 

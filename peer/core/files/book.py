@@ -8,17 +8,21 @@ import msgspec
 
 from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.events import Said
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble, FileWay
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.files import clean_name, content_id, file_id
 from chatapp.wire.limits import FILE_OFFERS_BURST, FILE_OFFERS_PER_HOUR, FILES_KNOWN_MAX
 
 _MOVES: Final[dict[FileState, frozenset[FileState]]] = {
     FileState.OFFERED: frozenset(FileState) - {FileState.OFFERED, FileState.PAUSED},
-    FileState.WAITING: frozenset(FileState) - {FileState.WAITING, FileState.OFFERED},
+    FileState.WAITING: frozenset(FileState) - {FileState.WAITING},
     FileState.RUNNING: frozenset(FileState) - {FileState.RUNNING},
-    FileState.PAUSED: frozenset({FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}),
-    FileState.FAILED: frozenset({FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}),
+    FileState.PAUSED: frozenset(
+        {FileState.OFFERED, FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}
+    ),
+    FileState.FAILED: frozenset(
+        {FileState.OFFERED, FileState.WAITING, FileState.REFUSED, FileState.WITHDRAWN}
+    ),
     FileState.REFUSED: frozenset({FileState.WAITING, FileState.WITHDRAWN}),
     FileState.DONE: frozenset({FileState.WITHDRAWN}),
     FileState.WITHDRAWN: frozenset(),
@@ -29,6 +33,7 @@ MAY_BE_ACCEPTED: Final = frozenset(
     state for state, following in _MOVES.items() if FileState.WAITING in following
 )
 
+_PREFIX: Final = 8
 _HOUR: Final = 3_600.0
 
 
@@ -52,8 +57,10 @@ class KnownFile(msgspec.Struct, kw_only=True):
     key: bytes = b""
     """Of ours, and of theirs once it was accepted."""
     pages: tuple[bytes, ...] = ()
-    is_tunnelled: bool = False
-    """Whether some of it came through a tunnel."""
+    ways: tuple[FileWay, ...] = ()
+    """By what some of it has come, or was fetched of us."""
+    people: set[bytes] = msgspec.field(default_factory=set)
+    """The first 8 bytes of the identities of those who have given us chunks, or fetched some."""
     modified: int = 0
     """Of one that others may fetch from us: when it was last changed, in nanoseconds, as its file
     system says."""
@@ -176,10 +183,26 @@ class FileBook:
         self.is_to_store = True
         return True
 
+    def note_trouble(self, file: KnownFile, trouble: FileTrouble | None) -> bool:
+        """Note why a file waits. Return False if that is known."""
+        if file.trouble is trouble:
+            return False
+        file.trouble = trouble
+        self._changed[file.id] = None
+        return True
+
     def note_progress(self, file: KnownFile, done: int, rate: float) -> None:
         """Note how much of a file is there."""
         self._done[file.id] = (done, rate)
         self._changed[file.id] = None
+
+    def note_way(self, file: KnownFile, identity: bytes, way: FileWay) -> None:
+        """Note that somebody has given us some of a file, or has fetched some of it of us."""
+        if way not in file.ways:
+            file.ways += (way,)
+            self._changed[file.id] = None
+            self.is_to_store = True
+        file.people.add(identity[:_PREFIX])
 
     def note_given(self, file: KnownFile, upto: int) -> None:
         """Note up to where somebody has fetched a file of ours."""
@@ -205,7 +228,8 @@ class FileBook:
             done=file.size if file.state is FileState.DONE else done,
             rate=rate if file.state is FileState.RUNNING else 0.0,
             path=file.path,
-            is_tunnelled=file.is_tunnelled,
+            ways=file.ways,
+            people=len(file.people),
         )
 
     def drain_changed(self) -> list[FileTransfer]:

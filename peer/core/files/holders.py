@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.files import FileTrouble
+from chatapp.peer.api.files import FileTrouble, FileWay
 
 WRONG_MAX: Final = 3
 """Wrong chunks after which what somebody sends is not the file that was offered."""
@@ -17,9 +17,22 @@ TRIES_AGAIN_WITHIN: Final = 60.0
 class Holder:
     """Somebody who may have the file."""
 
-    __slots__ = ("again_after", "again_at", "given", "is_asked", "is_likely", "trouble", "wrong")
+    __slots__ = (
+        "again_after",
+        "again_at",
+        "given",
+        "identity",
+        "is_asked",
+        "is_likely",
+        "trouble",
+        "way",
+        "wrong",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, identity: bytes) -> None:
+        self.identity: Final = identity
+        self.way: FileWay | None = None
+        """By what they are asked now, or were last."""
         self.given = 0
         """Chunks that they have given."""
         self.wrong = 0
@@ -64,7 +77,7 @@ class Holders:
         return None if is_given or not able else self._rng.choice(list(able))
 
     def _holder(self, identity: bytes) -> Holder:
-        return self._known.setdefault(identity, Holder())
+        return self._known.setdefault(identity, Holder(identity))
 
     def _may_be_asked(self, identity: bytes, now: float) -> bool:
         holder = self._holder(identity)

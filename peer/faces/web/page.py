@@ -22,7 +22,13 @@ from chatapp.wire.text import sanitize
 
 _FOLDER: Final = Path(__file__).with_name("assets")
 _TEMPLATES: Final = Path(__file__).with_name("templates")
-_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_KINDS: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
 _LAYOUT: Final = re.compile(r"(?<=[>}])\n\s*|\n\s*(?=[<{])")
 """Line ends and indentation of a template beside a tag: they are no part of the page, where a blank
 between two elements would be seen."""

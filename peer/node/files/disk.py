@@ -80,10 +80,7 @@ def prepare(path: Path, key: bytes) -> PreparedFile:
             FileRefusal.NOT_READABLE, str(path), error.strerror or str(error)
         ) from None
     size = found.st_size
-    pages = tuple(
-        hashlib.sha256(_page_of(hashes, page)).digest() for page in range(page_count(size))
-    )
-    offer = FileOffer(size, key, pages)
+    offer = FileOffer(size, key, _digests(hashes, size))
     return PreparedFile(path, clean_name(path.name), found.st_mtime_ns, offer, hashes)
 
 
@@ -111,6 +108,12 @@ def _hashes_of(descriptor: int, size: int, seal: ChunkSeal) -> bytes:
         chunk = os.pread(descriptor, CHUNK_SIZE, index * CHUNK_SIZE)
         hashes += hashlib.sha256(seal.seal(index, chunk)).digest()
     return bytes(hashes)
+
+
+def _digests(hashes: bytes, size: int) -> tuple[bytes, ...]:
+    """Return the hashes of the pages of a file."""
+    pages = range(page_count(size))
+    return tuple(hashlib.sha256(_page_of(hashes, page)).digest() for page in pages)
 
 
 def _page_of(hashes: bytes, page: int) -> bytes:
@@ -302,6 +305,33 @@ class PartFile:
         """Close it; what is here stays."""
         with contextlib.suppress(OSError):
             os.close(self._file)
+
+
+class FoundFile(NamedTuple):
+    """A file of somebody else that is here, whole, under its name."""
+
+    path: Path
+    hashes: bytes
+    """Of its sealed chunks."""
+
+
+def find_finished(target: Path, offer: FileOffer, content: bytes) -> FoundFile | None:
+    """Return the file if an earlier run gave it its name and ended before that was noted. What is
+    under such a name counts by its hashes alone."""
+    for path in free_names(target):
+        try:
+            if path.lstat().st_size != offer.size:
+                continue
+            with opened(path) as (descriptor, _):
+                hashes = _hashes_of(descriptor, offer.size, ChunkSeal(offer.key))
+        except FileNotFoundError:
+            return None
+        except (FileRefused, OSError):
+            continue
+        if _digests(hashes, offer.size) == offer.pages:
+            part_path(target, content).unlink(missing_ok=True)
+            return FoundFile(path, hashes)
+    return None
 
 
 def part_path(target: Path, content: bytes) -> Path:

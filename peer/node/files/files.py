@@ -5,38 +5,45 @@ import contextlib
 import functools
 import logging
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
 from chatapp.peer.api import events, requests
-from chatapp.peer.api.errors import FileRefusal, FileRefused
-from chatapp.peer.api.files import AutoAccept, FileState, FileTransfer
+from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused
+from chatapp.peer.api.files import AutoAccept, FileReply, FileState, FileTransfer
+from chatapp.peer.core.context import FileFrameCame
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import part_path, prepare, target_of
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
+from chatapp.peer.node.files.ports import Ports
 from chatapp.peer.node.files.serving import Serving
 from chatapp.peer.node.files.store import FileStore, encoded
 from chatapp.peer.node.files.tunnels import Tunnels, Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.machine import Machine
 from chatapp.wire.codec import decode_file_offer, encode
-from chatapp.wire.errors import PortInUse, quoted
+from chatapp.wire.errors import quoted
 from chatapp.wire.files import content_id, file_id
 from chatapp.wire.folders import platform_downloads, whole_path
+from chatapp.wire.messages.direct import FileRelayRefused, PortTried, TryPort
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
+    from chatapp.peer.core.contacts import Contact
     from chatapp.peer.node.local import PeerNode
     from chatapp.peer.node.receipts import Receipt
 
 Told = TypeVar("Told", bound=events.Event)
 
 _KEY_SIZE: Final = 32
+_GIVEN_UP: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
+"""States of a file of somebody else that can be given up."""
+
 _log = logging.getLogger("chatapp.peer")
 
 
@@ -73,6 +80,7 @@ class Files:
             under_way=self._under_way,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
+        self._ports: Final = Ports(node, machine, self.tunnels.send)
         self._port: Final = FetchingPort(
             node,
             self._book,
@@ -97,7 +105,7 @@ class Files:
                 self._share()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
-                self._fetch(file)
+                self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
 
@@ -106,6 +114,7 @@ class Files:
         self._is_closed = True
         self._serving.close()
         self.tunnels.close()
+        self._ports.close()
         for _, task in self._fetches.values():
             task.cancel()
         for task in self._tasks:
@@ -122,6 +131,11 @@ class Files:
     def all(self) -> tuple[FileTransfer, ...]:
         """Return the files that are known, the oldest first."""
         return tuple(map(self._book.transfer, sorted(self._book, key=lambda file: file.number)))
+
+    def find(self, id_: int) -> FileTransfer | None:
+        """Return the file that the line with this id offers."""
+        file = self._book.find(id_)
+        return None if file is None else self._book.transfer(file)
 
     async def offer(self, request: requests.OfferFile) -> "Receipt":
         """Offer a file. Raises as the request."""
@@ -141,7 +155,7 @@ class Files:
                 FileRefusal.NOT_KEPT, str(path), error.strerror or str(error)
             ) from None
         self._node.check_open()
-        self._serve(str(path))
+        self._share()
         file = KnownFile(
             conversation=to,
             sender=self._node.name,
@@ -165,18 +179,44 @@ class Files:
             self.tell()
         return receipt
 
-    def _serve(self, path: str = "") -> None:
-        """Let others connect. Raises FileRefused."""
-        try:
-            self._serving.open(self._machine, self._node.driver.port)
-        except (PortInUse, OSError) as error:
-            _log.warning("nobody can fetch files from here: %s", error)
-            raise FileRefused(FileRefusal.NO_PORT, path, str(error)) from None
-
     def _share(self) -> None:
-        """Let others connect, if that can be; if not, the log says it."""
-        with contextlib.suppress(FileRefused):
-            self._serve()
+        """Let others fetch from us."""
+        self._serving.open(self._machine, self._node.driver.port)
+
+    # --- whether others can connect
+
+    def frames_came(self, frames: Sequence[FileFrameCame]) -> None:
+        """Take frames that are for files."""
+        for identity, frame, through_server in frames:
+            match frame:
+                case TryPort() | PortTried():
+                    if not through_server:
+                        self._ports.frame_came(identity, frame)
+                case FileRelayRefused(seconds=seconds):
+                    self.tunnels.relay_refused(identity, seconds)
+                case _:
+                    self.tunnels.frame_came(identity, frame, through_server=through_server)
+        self.tunnels.read()
+
+    async def is_port_free(self) -> bool:
+        """Whether we can listen at our TCP port."""
+        with self._listening():
+            return self._serving.is_listening
+
+    async def is_reached_by(self, contact: "Contact") -> bool | None:
+        """Whether somebody can connect to us; None if they do not answer."""
+        with self._listening():
+            return await self._ports.ask(contact)
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Listen for a while, also if nothing is offered."""
+        self._share()
+        try:
+            yield
+        finally:
+            if not any(file.is_offered or file.is_held for file in self._book.stored()):
+                self._serving.close()
 
     async def accept(self, request: requests.AcceptFile) -> FileTransfer:
         """Fetch a file. Raises as the request."""
@@ -220,6 +260,37 @@ class Files:
         await self._answer(file, RelationKind.WANTS_NO_FILE)
         await self._stored()
         return self._book.transfer(file)
+
+    async def cancel(self, request: requests.CancelFile) -> FileTransfer:
+        """Give up a file that is on its way, or offer one of ours no more. Raises as the request."""
+        file = self._book.find(request.id)
+        if file is None:
+            raise FileRefused(FileRefusal.NO_SUCH_OFFER)
+        await (self._take_back(file) if file.is_ours else self._give_up(file))
+        await self._stored()
+        return self._book.transfer(file)
+
+    async def _take_back(self, file: KnownFile) -> None:
+        if not self._book.move(file, FileState.WITHDRAWN):
+            raise FileRefused(FileRefusal.IS_OVER, file.name)
+        with contextlib.suppress(ChangeRefused):  # a message of long ago stays
+            try:
+                await self._node.send(requests.Cancel(id=file.id))
+            except ChangeRefused as refused:
+                if refused.reason is ChangeRefusal.SETTLED:
+                    await self._node.send(requests.Retract(id=file.id))
+
+    async def _give_up(self, file: KnownFile) -> None:
+        if file.state not in _GIVEN_UP:
+            raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
+        has_begun = self._book.transfer(file).done > 0
+        await self._drop(file)  # first: what is fetched is running again at once
+        if not self._book.move(file, FileState.OFFERED):
+            raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
+        self._book.note_progress(file, 0, 0.0)
+        file.path = ""
+        if has_begun:
+            await self._answer(file, RelationKind.STOPPED_FILE)
 
     async def _stop(self, file: KnownFile) -> None:
         """Fetch a file no further, and wait until nothing is written to it."""
@@ -309,8 +380,11 @@ class Files:
             return
         if isinstance(event, events.Retracted):
             self.withdraw(file.id)
+        elif file.is_ours and event.reply is FileReply.STOPPED:
+            self._book.note_progress(file, 0, 0.0)
         elif file.is_ours and file.conversation.is_person:  # one in a room speaks for no other
-            self._book.move(file, FileState.DONE if event.has_it else FileState.REFUSED)
+            has_it = event.reply is FileReply.HAS
+            self._book.move(file, FileState.DONE if has_it else FileState.REFUSED)
         self.tell()
 
     def withdraw(self, id_: int) -> None:
@@ -324,8 +398,8 @@ class Files:
 
     # --- inside
 
-    def _fetch(self, file: KnownFile) -> None:
-        fetching = Fetching(self._port, file, self._target(file))
+    def _fetch(self, file: KnownFile, *, goes_on: bool = False) -> None:
+        fetching = Fetching(self._port, file, self._target(file), goes_on=goes_on)
         task = self._begin(self._run(fetching))
         self._fetches[file.id] = fetching, task
         if file.conversation.is_room:

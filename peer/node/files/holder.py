@@ -102,6 +102,11 @@ class FetchLink:
         finally:  # threads may still write
             await asyncio.gather(*self._work, return_exceptions=True)
 
+    @property
+    def was_open(self) -> bool:
+        """Whether the other side has shown who they are."""
+        return self._end.is_open
+
     def close(self) -> None:
         """End it."""
         for timer in (self._timer, self._ticks):

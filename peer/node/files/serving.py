@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.api.files import FileState
+from chatapp.peer.api.files import FileState, FileWay
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.core.files.links import Chunk, ServingEnd
 from chatapp.peer.node.files.disk import Changed, Shared, SharedFile, SharedPart
@@ -17,7 +17,7 @@ from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Listener, Machine
 from chatapp.wire.codec import CHUNK_OVERHEAD, frame
-from chatapp.wire.errors import DecodeError, WireError
+from chatapp.wire.errors import DecodeError, PortInUse, WireError
 from chatapp.wire.files import file_id
 from chatapp.wire.limits import (
     CHUNK_SIZE,
@@ -86,12 +86,20 @@ class Serving:
         self._listener: Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._links: dict[ServedLink, None] = {}
+        self.is_open = False
+        """Whether links are accepted."""
 
     def open(self, machine: Machine, port: int) -> None:
-        """Accept links from now on. Raises PortInUse, OSError."""
+        """Accept links from now on: through tunnels alone, if the TCP port cannot be had."""
+        is_new, self.is_open = not self.is_open, True
         if self._listener is not None:
             return
-        self._listener = machine.listen(port)
+        try:
+            self._listener = machine.listen(port)
+        except (PortInUse, OSError) as error:
+            if is_new:
+                _log.warning("others fetch files from here by UDP only: %s", error)
+            return
         serve = self._listener.serve(self.new_link)
         self._opening = asyncio.get_running_loop().create_task(serve)
 
@@ -102,17 +110,18 @@ class Serving:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        self.is_open = False
         for link in list(self._links):
             link.cut("leaving")
 
     @property
-    def is_open(self) -> bool:
-        """Whether links are accepted."""
+    def is_listening(self) -> bool:
+        """Whether others can connect by TCP, as far as this machine is concerned."""
         return self._listener is not None
 
-    def new_link(self) -> TcpLink:
+    def new_link(self, way: FileWay = FileWay.TCP) -> TcpLink:
         """Return our end of a link that somebody opens."""
-        return TcpLink(ServedLink(self), queue_max=_QUEUE_MAX)
+        return TcpLink(ServedLink(self, way), queue_max=_QUEUE_MAX)
 
     def admit(self, link: "ServedLink", host: str) -> bool:
         """Note a link that was opened; return False if there are too many. Those on which nothing
@@ -178,8 +187,9 @@ class Serving:
 class ServedLink:
     """One link on which somebody fetches (a `TcpLinkOwner`)."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, way: FileWay) -> None:
         self._serving: Final = serving
+        self._way: Final = way
         self._loop: Final = asyncio.get_running_loop()
         self._told_at = 0.0
         self._link: TcpLink | None = None
@@ -306,6 +316,7 @@ class ServedLink:
         book, now = self._serving.book, self._loop.time()
         is_new = book.move(self._file, FileState.RUNNING)
         book.note_given(self._file, (index + 1) * CHUNK_SIZE)
+        book.note_way(self._file, self.identity, self._way)
         if is_new or now >= self._told_at + TOLD_EACH:
             self._told_at = now
             self._serving.tell()

@@ -34,6 +34,7 @@ from chatapp.wire.limits import (
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.table import ONLINE, Card, CardsShown, Presence, Row, TableBatch
 from chatapp.wire.names import name_key
+from chatapp.wire.roster import Cells
 
 _NOWHERE: Final = Address("", 0)
 
@@ -46,6 +47,7 @@ class Person:
         "away",
         "bears",
         "card",
+        "cells",
         "channel_since",
         "encoded",
         "is_banned",
@@ -92,6 +94,7 @@ class Person:
         """When a change of this row was last announced at once."""
         self.place = -1
         self.encoded: msgspec.Raw | None = None
+        self.cells: Cells | None = None
         self.size = 0
         self.told_as = ""
         self.named_at = 0
@@ -119,7 +122,7 @@ class Person:
                     self.away,
                 )
             )
-            self.encoded, self.size = msgspec.Raw(row), len(row)
+            self.encoded, self.cells, self.size = msgspec.Raw(row), None, len(row)
         return self.encoded
 
 
@@ -263,7 +266,7 @@ class Directory:
             person.presence, person.sender_index = row.presence, row.sender_index
             person.status, person.away = row.status, row.away
             person.address = Address(row.host, row.port)
-            person.encoded, person.size = msgspec.Raw(raw), len(raw)
+            person.encoded, person.cells, person.size = msgspec.Raw(raw), None, len(raw)
             if person.online:
                 person.node, self._has_nodes = ELSEWHERE, True
                 self._online[row.card.identity] = person.address
@@ -320,18 +323,26 @@ class Directory:
         at: int,
         network: str = "",
         now: float | None = None,
+        is_told: bool = True,
     ) -> Person:
-        """Add a person with a name. `at`: Unix seconds of the last sign of life."""
+        """Add a person with a name. `at`: Unix seconds of the last sign of life. `is_told`: not if
+        `tell_rest` follows."""
         key = name_key(card.name)
         self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
         self._forget_released(card.identity)
-        if now is None:
-            self._tell(person)
-        else:
+        if now is not None:
             self.await_link(person, now=now)
+        elif is_told:
+            self._tell(person)
         return person
+
+    def tell_rest(self) -> None:
+        """Announce the rows that nobody was told of yet."""
+        for person in self._people.values():
+            if person.place < 0:
+                self._tell(person)
 
     def rename(
         self,
@@ -558,6 +569,11 @@ class TableBroadcaster:
         self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
         self._repeat_at = now + policy.announce_span
         return payloads
+
+    def pass_over(self) -> None:
+        """Announce nothing of what has changed until now: nobody is told by broadcasts."""
+        self._seen = self._sent = self._table.version
+        self._due_at = self._repeat_at = None
 
     def next_timer(self) -> float | None:
         """Return the deadline. While changes are due, nothing is repeated: an announcement would

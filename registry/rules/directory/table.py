@@ -15,7 +15,7 @@ from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.codec import encode
 from chatapp.wire.limits import RELEASED_TOLD_MAX, ROWS_TOLD_WHOLE, TABLE_PAGE_MAX
 from chatapp.wire.messages.table import CardsShown, Presence, RosterPage, Row, TablePage
-from chatapp.wire.roster import roster_page, size_of
+from chatapp.wire.roster import Cells, cells_of, roster_page
 
 Thing = TypeVar("Thing")
 
@@ -78,7 +78,7 @@ class ChangeLog(Generic[Thing]):
         return enumerate(thing for _, thing in kept)
 
 
-PAGES_KEPT: Final = 16
+PAGES_KEPT: Final = 32
 
 
 class _Page(NamedTuple):
@@ -88,36 +88,47 @@ class _Page(NamedTuple):
 
 
 class Pages:
-    """The most recently encoded pages, by the version after which they begin."""
+    """The pages that were asked for most recently, by the version after which they begin and
+    whether they have whole keys only."""
 
     __slots__ = ("_pages",)
 
     def __init__(self) -> None:
-        self._pages: dict[int, _Page] = {}
+        self._pages: dict[tuple[int, bool], _Page] = {}
 
-    def find(self, since: int) -> msgspec.Raw | None:
+    def find(self, since: int, *, is_whole: bool = False) -> msgspec.Raw | None:
         """Return the page, if it is still valid."""
-        page = self._pages.get(since)
-        return None if page is None else page.encoded
+        page = self._pages.pop((since, is_whole), None)
+        if page is None:
+            return None
+        self._pages[since, is_whole] = page
+        return page.encoded
 
-    def keep(self, since: int, upto: int, encoded: msgspec.Raw, *, is_last: bool) -> None:
+    def keep(
+        self,
+        since: int,
+        upto: int,
+        encoded: msgspec.Raw,
+        *,
+        is_whole: bool = False,
+        is_last: bool,
+    ) -> None:
         """Keep a page that was just encoded."""
         if len(self._pages) >= PAGES_KEPT:
             del self._pages[next(iter(self._pages))]
-        self._pages[since] = _Page(upto, is_last, encoded)
+        self._pages[since, is_whole] = _Page(upto, is_last, encoded)
 
     def row_changes(self, version: int) -> None:
         """Drop the pages that hold the row with this version (0 for a new row) or that would have
         to end with it."""
         if self._pages:
             self._pages = {
-                since: page
-                for since, page in self._pages.items()
-                if not page.is_last and not since < version <= page.upto
+                asked: page
+                for asked, page in self._pages.items()
+                if not page.is_last and not asked[0] < version <= page.upto
             }
 
 
-_ROWS_A_PAGE: Final = 4_096
 GAPS_MAX: Final = 16
 """Takeovers that are told apart. The two oldest count as one: who was away for all that is between
 them gets the whole table."""
@@ -140,6 +151,8 @@ class TableRow(Protocol):
     """Where it stands in the order of changes; -1 before it was ever told."""
     encoded: msgspec.Raw | None
     """The encoded row, if it was made since the last change."""
+    cells: Cells | None
+    """What a roster says of the encoded row, if one was made of it."""
     size: int
     """Bytes of it."""
     told_as: str
@@ -216,6 +229,10 @@ class Table(Generic[Entry]):
         self._pages.row_changes(entry.version)
         self._changes.blank(entry.place)
 
+    def changed(self, since: int) -> Iterator[Entry]:
+        """Yield whose rows have changed after this version, the oldest change first."""
+        return (entry for _, entry in self._changes.after(since))
+
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """Yield each row with the version of its last change, the oldest change first."""
         return self._changes.after(-1)
@@ -223,12 +240,11 @@ class Table(Generic[Entry]):
     def page(self, since: int, *, is_whole: bool = False) -> msgspec.Raw:
         """Return an encoded `TablePage` or, if it would have many rows, a `RosterPage`, made once
         for all who ask for the same. `is_whole`: no keys are cut in it."""
-        page = None if is_whole else self._pages.find(since)
+        page = self._pages.find(since, is_whole=is_whole)
         if page is None:
             made = self.make_page(since, is_whole=is_whole)
-            page = msgspec.Raw(encode(made))
-            if not is_whole:
-                self._pages.keep(since, made.version, page, is_last=not made.more)
+            page, is_last = msgspec.Raw(encode(made)), not made.more
+            self._pages.keep(since, made.version, page, is_whole=is_whole, is_last=is_last)
         return page
 
     def make_page(self, since: int, *, is_whole: bool = False) -> TablePage | RosterPage:
@@ -239,23 +255,24 @@ class Table(Generic[Entry]):
         return TablePage(since, delta.version, delta.more, delta.rows)
 
     def _roster(self, since: int, *, is_whole: bool) -> RosterPage:
-        versions, entries, begin = self._changes.walk(since)
-        whole: list[Row] = []
-        known: list[Row] = []
-        size, version, more = 0, since, False
-        for place in range(begin, len(entries)):
-            entry = entries[place]
+        _, entries, begin = self._changes.walk(since)
+        whole: list[Cells] = []
+        known: list[Cells] = []
+        size, upto, more = 0, since, False
+        for entry in entries[begin:]:
             if entry is None:
                 continue
-            row = _rows.decode(entry.encoded or entry.row())
+            if entry.encoded is None or (cells := entry.cells) is None:
+                cells = entry.cells = cells_of(_rows.decode(entry.row()))
             is_new = is_whole or entry.named_at > since
-            size += size_of(row, is_whole=is_new)
-            if size > TABLE_PAGE_MAX or len(whole) + len(known) == _ROWS_A_PAGE:
+            size += cells.size_whole if is_new else cells.size
+            if size > TABLE_PAGE_MAX:
                 more = True
                 break
-            (whole if is_new else known).append(row)
-            version = versions[place]
-        upto = version if more else max(self.version, since)
+            (whole if is_new else known).append(cells)
+            upto = entry.version
+        if not more:
+            upto = max(self.version, since)
         return roster_page(since, upto, more=more, whole=whole, known=known)
 
     def cards(self, entries: Iterable[Entry]) -> CardsShown:
@@ -284,10 +301,11 @@ class Table(Generic[Entry]):
 class CopiedRow:
     """A row of another table."""
 
-    __slots__ = ("bears", "encoded", "named_at", "place", "size", "told_as", "version")
+    __slots__ = ("bears", "cells", "encoded", "named_at", "place", "size", "told_as", "version")
 
     def __init__(self) -> None:
         self.encoded: msgspec.Raw | None = None
+        self.cells: Cells | None = None
         self.size = 0
         self.version = 0
         self.place = -1
@@ -308,6 +326,12 @@ class TableCopy:
         self._rows: dict[bytes, CopiedRow] = {}
         self._released: dict[bytes, None] = {}
         """People who have no name any more, the oldest first. The original forgets as many."""
+        self._online: set[bytes] = set()
+
+    @property
+    def online_count(self) -> int:
+        """How many people are online."""
+        return len(self._online)
 
     def learn(self, delta: Delta) -> None:
         """Take the changes after this copy's version, which the original told of. Raises
@@ -317,9 +341,10 @@ class TableCopy:
             identity = row.card.identity
             copied = self._rows.setdefault(identity, CopiedRow())
             is_released = row.presence is Presence.RELEASED
+            (self._online.add if row.online else self._online.discard)(identity)
             copied.bears = "" if is_released else row.card.name
             self.table.change(copied, row.version)
-            copied.encoded, copied.size = msgspec.Raw(raw), len(raw)
+            copied.encoded, copied.cells, copied.size = msgspec.Raw(raw), None, len(raw)
             self._released.pop(identity, None)
             if is_released:
                 self._released[identity] = None

@@ -519,8 +519,8 @@ class Rooms:
     # --- going
 
     def leave(self, request: LeaveRoom, caller: Caller, *, now: float) -> Effects:
-        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it or
-        refuses it."""
+        """Handle a LeaveRoom. The member is out at once; the answer follows when the disk has it. One
+        that is not answered is asked again on the next link."""
         if not self._is_latest(caller):
             return [Drop(reason=DropReason.ROOM_REQUEST_FROM_OLD_LINK)]
         if caller.identity in self._entering:
@@ -533,8 +533,8 @@ class Rooms:
         return self._note_left(self._take_out(room, caller.identity, now), left)
 
     def _note_left(self, gone: RoomMemberGone, left: Reply) -> Rule:
-        yield Store((gone,))
-        yield left
+        if (yield Store((gone,))).is_stored:
+            yield left
 
     def go_away(self, identity: bytes, *, now: float) -> list[Effect]:
         """Note that a member's link has gone. They stay a member of their rooms for as long as lines

@@ -28,9 +28,11 @@ from chatapp.peer.api.requests import (
 from chatapp.peer.commands.commands import BY_SPELLING, COMMANDS, ELSEWHERE, unknown
 from chatapp.peer.commands.meanings import (
     AskMessage,
+    CancelFile,
     CancelLine,
     Context,
     Empty,
+    ExplainFile,
     FindPast,
     GoAway,
     Mistake,
@@ -102,6 +104,8 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
         ("/dm bob,bob hi", Send(conversation=person("bob"), text="hi")),
         ("/cancel", CancelLine()),
         ("/cancel 2", CancelLine(WhichLine(2))),
+        ("/cancel file", CancelFile()),
+        ("/cancel file 2", CancelFile(2)),
         ("/away", GoAway()),
         ("/away  at lunch ", GoAway("at lunch")),
         (f"/away {'x' * 80}", GoAway("x" * 80)),
@@ -117,6 +121,8 @@ from tests.peer.faces.line.typists import ALICE, AWAY, BOB, IN_LAB, said
         ("/why", ExplainDelivery()),
         ("/why last", ExplainDelivery()),
         ("/why 17", ExplainDelivery(id=17)),
+        ("/why file", ExplainFile()),
+        ("/why file 3", ExplainFile(3)),
         ("/search noon  lunch", SearchPast(words="noon  lunch")),
     ],
 )
@@ -145,7 +151,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
     [
         ("send", "[Usage: send <name> <text>]"),
         ("send bob, carol hi", "[Write several names without blanks between them: bob,carol.]"),
-        ("/cancel it", "[Usage: /cancel [n]]"),
+        ("/cancel it", "[Usage: /cancel [n or file n]]"),
         ("/status", "[Usage: /status <text>]"),
         (f"/status {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),
         (f"/away {'x' * 81}", "[Say it in 80 characters: others read it in who.]"),
@@ -177,7 +183,7 @@ def test_who_bears_almost_ones_own_name_is_somebody_else() -> None:
         ("leave lab now", "[Usage: leave [room]]"),
         ("/nick", "[Usage: /nick <new name>]"),
         ("/verify", "[Usage: /verify <name>]"),
-        ("/why 1 2", "[Usage: /why [id or last]]"),
+        ("/why 1 2", "[Usage: /why [id or file n]]"),
         ("/search ", "[Usage: /search <words> [in <name>]]"),
         ("/history 0", '[Give a number from 1 to 1,000, not "0".]'),
         ("/history bob all", '[Give a number from 1 to 1,000, not "all".]'),

@@ -28,10 +28,16 @@ async def test_all_is_well(village: Village) -> None:
             Check.CLOCK,
             Check.DISK,
             Check.PRIVACY,
+            Check.OWN_PORT,
         }
         await sees(alice, "bob", online=True)
         theirs = await alice.examine("BOB")
-        assert [one.check for one in theirs] == [Check.PERSON, Check.DIRECT, Check.RELAY]
+        assert [one.check for one in theirs] == [
+            Check.PERSON,
+            Check.DIRECT,
+            Check.RELAY,
+            Check.REACHED,
+        ]
         assert wrong(theirs) == {}
         assert {one.subject for one in theirs} == {"bob"}
         assert [one.check for one in await alice.examine("alice")] == [Check.PERSON]
@@ -60,7 +66,7 @@ async def test_without_a_registry_the_way_to_it_comes_first(village: Village) ->
             await asyncio.wait_for(alice.next_events(), WITHIN)
         found = await alice.examine("bob")
         assert wrong(found) == {Check.UDP: Trouble.REFUSED, Check.TCP: Trouble.REFUSED}
-        assert [one.check for one in found][-2:] == [Check.PERSON, Check.DIRECT]
+        assert [one.check for one in found][-3:] == [Check.PERSON, Check.DIRECT, Check.REACHED]
         assert Check.RELAY not in {one.check for one in found}, "there is no link to the registry"
 
 

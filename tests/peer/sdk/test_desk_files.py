@@ -75,3 +75,4 @@ async def test_both_ends_send_and_fetch(village: Village, tmp_path: Path) -> Non
     with pytest.raises(DeskFileRefused) as late:
         await visitor.send_file("report.pdf", PDF)
     assert late.value.reason is DeskFileRefusal.NOT_SERVED
+    await visitor.detach()

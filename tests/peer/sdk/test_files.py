@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,20 @@ import pytest
 from chatapp import Peer, events, person, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused, NotOpen
 from chatapp.peer.api.files import AutoAccept
+from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.files.disk import PartFile
+from chatapp.peer.node.files.fetching import Fetching
 from chatapp.testing import Town
-from chatapp.wire.aio.machine import Listener
-from chatapp.wire.errors import PortInUse
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.limits import CHUNK_SIZE, FILE_OFFERS_BURST
 from tests.support.nodes import node_of
 
+ConversationOf = Callable[[str], Conversation]
 CONTENT = os.urandom(40 * CHUNK_SIZE + 5)
 
 
@@ -33,6 +38,28 @@ def write(path: Path, content: bytes, *, modified: int = 2) -> None:
     """Write a file, and say when it was changed."""
     path.write_bytes(content)
     os.utime(path, ns=(modified, modified))
+
+
+class Nobody:
+    """Says nothing on a link."""
+
+    def link_opened(self, _: TcpLink) -> None:
+        pass
+
+    def link_frames(self, *_: object) -> None:
+        pass
+
+    def link_progressed(self, *_: object) -> None:
+        pass
+
+    def link_closed(self, *_: object) -> None:
+        pass
+
+
+def wrong(findings: list[Finding]) -> dict[Check, Trouble | None]:
+    """Return what is wrong with the way to a person, or with our port."""
+    kinds = (Check.OWN_PORT, Check.REACHED, Check.PERSON, Check.DIRECT)
+    return {one.check: one.trouble for one in findings if one.check in kinds and one.trouble}
 
 
 def is_plan(file: events.FileTransfer) -> bool:
@@ -83,7 +110,7 @@ async def test_a_file_comes_and_both_know(plan: Path) -> None:
         assert is_plan(got)
         assert (await ours.settled()).state is FileState.DONE
         answer = await town.event(alice, events.FileAnswered)
-        assert answer.has_it and answer.sender == "bob"
+        assert answer.reply is events.FileReply.HAS and answer.sender == "bob"
         told = [event for event in bob.take_events() if isinstance(event, events.MessageChanged)]
         assert told == []  # bob has written nothing
         assert [file.id for file in await alice.files()] == [ours.id]
@@ -254,6 +281,41 @@ async def test_it_goes_on_from_what_is_there_when_one_is_killed(plan: Path, kill
         assert is_plan(await settled(town, bob))
 
 
+@pytest.mark.parametrize("where", [person, room])
+@pytest.mark.parametrize("has_part", [False, True])
+async def test_one_that_has_its_name_is_not_fetched_again_after_a_kill(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, has_part: bool, where: ConversationOf
+) -> None:
+    """The kill comes between its name and the note of it, or between the two names of it."""
+    async with Town() as town:
+        alice, bob = [await town.peer(name, rooms="lab") for name in ("alice", "bob")]
+        to = where("bob" if where is person else "lab")
+        (bob.folder.parents[1] / "Downloads").mkdir()
+        mine = bob.folder.parents[1] / "Downloads" / "plan.pdf"
+        mine.write_bytes(bytes(len(CONTENT)))  # another one, as long
+        finish, named = PartFile.finish, asyncio.Event()
+
+        async def dies(self: Fetching, part: PartFile) -> Path:
+            path = finish(part)
+            if has_part:
+                os.link(path, part.path)
+            named.set()
+            await asyncio.Event().wait()
+            return path
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Fetching, "_finish", dies)
+            await alice.send_file(to, plan)
+            await bob.accept_file(await offered(town, bob))
+            await named.wait()
+            await town.kill(bob)
+        await alice.close()
+        await town.restart(bob)
+        got = await settled(town, bob)
+        assert is_plan(got) and Path(got.path).name == "plan (2).pdf"
+        assert sorted(path.name for path in mine.parent.iterdir()) == ["plan (2).pdf", "plan.pdf"]
+
+
 async def test_it_waits_for_somebody_who_is_away(plan: Path) -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
@@ -310,9 +372,64 @@ async def test_what_was_refused_is_gone_and_the_other_knows(plan: Path) -> None:
         await bob.accept_file(line)
         await under_way(town, bob)
         await bob.refuse_file(line)
-        assert not (await town.event(alice, events.FileAnswered)).has_it
+        answer = await town.event(alice, events.FileAnswered)
+        assert answer.reply is events.FileReply.REFUSED
         assert (await ours.settled()).state is FileState.REFUSED
         assert left_of(bob) == []
+
+
+async def test_what_is_cancelled_is_gone_and_may_be_fetched_again(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        with pytest.raises(FileRefused) as refused:
+            await bob.cancel_file(line)
+        assert refused.value.reason is FileRefusal.NOT_UNDER_WAY
+        await bob.accept_file(line)
+        await under_way(town, bob)
+        assert (await bob.cancel_file(line)).state is FileState.OFFERED
+        assert left_of(bob) == []
+        assert (await town.event(alice, events.FileAnswered)).reply is events.FileReply.STOPPED
+        await town.wait(100.0)
+        assert [(one.state, one.done) for one in await bob.files()] == [(FileState.OFFERED, 0)]
+        assert (await ours.now()).state is FileState.OFFERED
+        assert is_plan(await (await bob.accept_file(line)).settled())
+        with pytest.raises(FileRefused):
+            await bob.cancel_file(line)
+
+
+async def test_who_cancels_an_offer_gives_nothing_more(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        town.delay(0.3)
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        await bob.accept_file(line)
+        await under_way(town, bob)
+        assert (await alice.cancel_file(await ours.now())).state is FileState.WITHDRAWN
+        assert (await settled(town, bob)).state is FileState.WITHDRAWN
+        await town.wait(1.0)
+        assert left_of(bob) == []
+        with pytest.raises(FileRefused):
+            await alice.cancel_file(await ours.now())
+
+
+async def test_both_know_which_way_a_file_went(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        ours = await alice.send_file("bob", plan)
+        line = await offered(town, bob)
+        before = await bob.past.why(line.id)
+        assert before is not None and before.file is not None
+        assert (before.file.ways, before.file.people) == ((), 0)
+        await (await bob.accept_file(line)).settled()
+        await ours.settled()
+        for peer, id_ in ((alice, ours.id), (bob, line.id)):
+            trace = await peer.past.why(id_)
+            assert trace is not None and trace.file is not None
+            assert (trace.file.ways, trace.file.people) == ((events.FileWay.TCP,), 1)
 
 
 async def test_what_was_taken_back_is_not_given_any_more(plan: Path) -> None:
@@ -454,25 +571,23 @@ async def test_what_cannot_be_offered_says_why(tmp_path: Path, plan: Path) -> No
         assert await alice.files() == ()
 
 
-async def test_nothing_is_offered_that_nobody_could_fetch(
-    plan: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_file_comes_by_udp_where_another_program_has_the_port(plan: Path) -> None:
+    """Who connects there finds somebody else, who says nothing."""
     async with Town() as town:
-        alice = await town.peer("alice")
-        await town.peer("bob")
+        alice, bob = await town.peer("alice"), await town.peer("bob")
         node = node_of(alice)
-
-        def taken(port: int) -> Listener:
-            raise PortInUse(port)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(node.files, "_machine", node.files._machine._replace(listen=taken))
-            with pytest.raises(FileRefused) as refused:
-                await alice.send_file("bob", plan)
-        assert refused.value.reason is FileRefusal.NO_PORT
-        assert str(node.driver.port) in str(refused.value)
-        assert await alice.files() == ()
+        other = node.files._machine.listen(node.driver.port)
+        await other.serve(lambda: TcpLink(Nobody()))
+        assert wrong(await alice.examine()) == {Check.OWN_PORT: Trouble.PORT_TAKEN}
+        assert wrong(await alice.examine("bob")) == {Check.REACHED: Trouble.NO_ANSWER}
         await alice.send_file("bob", plan)
+        got = await (await bob.accept_file(await offered(town, bob))).settled()
+        assert is_plan(got) and got.ways == (events.FileWay.UDP,)
+        other.close()
+        await alice.send_file("bob", plan)
+        await offered(town, bob)
+        await town.wait(15.0)
+        assert wrong(await alice.examine("bob")) == {}
 
 
 async def test_an_offer_that_is_not_said_is_not_kept(

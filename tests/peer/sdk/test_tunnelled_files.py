@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatapp import Peer, room
-from chatapp.events import FileState
+from chatapp.events import FileState, FileWay
 from chatapp.peer.core.contacts import Contact
 from chatapp.peer.node.files.tunnels import CONNECTS_WITHIN
 from chatapp.testing import Town
@@ -62,7 +62,7 @@ async def test_a_file_comes_without_tcp(
         await alice.send_file("bob", plan)
         begun = town.now
         got = await (await bob.accept_file(await offered(town, bob))).settled()
-        assert is_plan(got) and got.is_tunnelled
+        assert is_plan(got) and got.ways == (FileWay.UDP,)
         assert firewall.tries == 1
         assert town.now - begun < CONNECTS_WITHIN + 30.0
 
@@ -194,9 +194,9 @@ async def test_another_person_ends_no_tunnel(plan: Path, monkeypatch: pytest.Mon
         tunnels, opened = node_of(bob).files.tunnels, list[str]()
         open_tunnel = tunnels.open
 
-        def counted(contact: Contact, make_link: MakeLink) -> None:
+        def counted(contact: Contact, make_link: MakeLink, way: FileWay) -> None:
             opened.append(contact.name)
-            open_tunnel(contact, make_link)
+            open_tunnel(contact, make_link, way)
 
         monkeypatch.setattr(tunnels, "open", counted)
         town.delay(0.3)

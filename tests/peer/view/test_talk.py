@@ -1,6 +1,7 @@
-"""What is typed in a conversation and is more than a text: actions, one line to several people, mentions; and what
-rings."""
+"""What is typed in a conversation and is more than a text: actions, one line to several people, mentions; what comes
+twice; and what rings."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -55,7 +56,7 @@ def test_one_line_sends_a_message_to_each(is_screen: bool) -> None:
 def test_a_screen_shows_each_message_in_its_conversation_and_stays_where_it_is() -> None:
     window = Window(History())
     window.view.choose(room("lab"))
-    window.view.enter("/dm bob,carol hi", at=0.0)
+    window.view.enter(TypedLine("/dm bob,carol hi", 0.0))
     window.history.perform(window.view.carry_out_next())
     assert window.view.open_pane.conversation == room("lab")
     assert [one.text for one in window.view.open_pane.log.entries] == [TO_EACH.strip("[]")]
@@ -64,12 +65,46 @@ def test_a_screen_shows_each_message_in_its_conversation_and_stays_where_it_is()
         assert (entry.text, entry.is_mine, bool(entry.id)) == ("hi", True, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "to"),
+    [
+        ("hi", ["bob"]),
+        ("//hi", ["bob"]),
+        ("/me nods", ["bob"]),
+        ("/send carol hi", ["carol"]),
+        ("/dm bob,carol hi", ["bob", "carol"]),
+        ("/hi", []),
+    ],
+)
+@pytest.mark.parametrize("answered", range(6))
+def test_a_line_that_is_given_again_sends_what_was_not_sent(
+    line: str, to: Sequence[str], answered: int
+) -> None:
+    """The program is killed after so many answers, and the page gives the line to the next one."""
+    history = History()
+    first, second = Window(history), Window(history)
+    first.view.choose(person("bob"))
+    first.view.enter(TypedLine(line, 0.0, key=70))
+    steps = first.view.carry_out_next()
+    with contextlib.suppress(StopIteration):
+        step = next(steps)
+        for _ in range(answered):
+            step = steps.send(history.answer(step))
+    second.view.choose(person("bob"))
+    second.view.enter(TypedLine(line, 0.0, key=70, is_again=True))
+    history.perform(second.view.carry_out_next())
+    assert second.view.take_changes().carried_out == [70]
+    assert [one.conversation for one in sends(history)] == [person(name) for name in to]
+    assert [one.key for one in sends(history)] == [70 + place for place in range(len(to))]
+    assert all(one.id for one in second.view.open_pane.log.entries if one.is_mine)
+
+
 def test_an_action_goes_where_the_user_is() -> None:
     history, view = History(), flow(is_screen=True)
     typed(view, history, "/me waves")
     window = Window(history)
     window.view.choose(person("bob"))
-    window.view.enter("/me nods", at=0.0)
+    window.view.enter(TypedLine("/me nods", 0.0))
     history.perform(window.view.carry_out_next())
     assert [(one.conversation, one.text) for one in sends(history)] == [
         (room("lab"), "/me waves"),

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chatapp.peer.api.files import FileState, FileTransfer
-from chatapp.peer.view.transfers import STATES, FileAction, Transfers, shown
+from chatapp.peer.view.transfers import FileAction, Transfers, is_for, shown
 from chatapp.wire.limits import FILES_KNOWN_MAX
 from tests.peer.words.test_texts import PLAN
 
@@ -20,8 +20,9 @@ EVERY = [
 def test_what_is_offered_makes_sense_in_each_state(file: FileTransfer) -> None:
     seen = shown(file)
     assert {offer.action for offer in seen.offers} == {
-        action for action in FileAction if not file.is_ours and file.state in STATES[action]
+        action for action in FileAction if is_for(action, file)
     }
+    assert not file.is_ours or {offer.action for offer in seen.offers} <= {FileAction.CANCEL}
     assert all(offer.command == f"/{offer.action.value} {file.number}" for offer in seen.offers)
     assert seen.percent in (None, 0, 100)
     is_over = file.state in (FileState.DONE, FileState.REFUSED, FileState.WITHDRAWN)

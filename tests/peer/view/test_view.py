@@ -55,6 +55,7 @@ class History:
         self.lines: list[Said] = []
         self.read: dict[Conversation, int] = {}
         self.asked: list[object] = []
+        self.by_key: dict[int, requests.Sent] = {}
 
     def answer(self, step: Step) -> object:
         self.asked.append(step)
@@ -72,8 +73,13 @@ class History:
                 self.read[where] = max(id_, self.read.get(where, 0))
             case requests.SearchPast():
                 return Lines(lines=())
-            case requests.Send(conversation=where):
-                return requests.Sent(conversation=where, id=1_000 + len(self.asked))
+            case requests.Send(conversation=where, key=key):
+                sent = requests.Sent(conversation=where, id=1_000 + len(self.asked))
+                if key:
+                    self.by_key[key] = sent
+                return sent
+            case requests.FindSent(key=key):
+                return self.by_key.get(key)
             case requests.ListPeople() | requests.ListFiles():
                 return ()
             case requests.Cancel(id=id_) | requests.Retract(id=id_):
@@ -304,11 +310,11 @@ STATES = st.sampled_from(
 def test_a_mark_only_goes_forward(where: Conversation, states: Sequence[MessageState]) -> None:
     window = Window(History())
     window.view.choose(where)
-    window.view.enter("hello", at=0.0)
+    window.view.enter(TypedLine("hello", 0.0))
     window.history.perform(window.view.carry_out_next())
     if where == EVERYBODY:
         assert not any(entry.is_mine for entry in window.view.open_pane.log.entries)
-        window.view.enter("y", at=0.0)  # the first line to everybody asks
+        window.view.enter(TypedLine("y", 0.0))  # the first line to everybody asks
         window.history.perform(window.view.carry_out_next())
     (entry,) = (one for one in window.view.open_pane.log.entries if one.is_mine)
     assert (entry.text, bool(entry.id)) == ("hello", True)
@@ -324,7 +330,7 @@ def test_who_has_talked_to_everybody_before_is_not_asked_again() -> None:
     history.lines += [replace(said(1, EVERYBODY), is_ours=True, state=MessageState.SAVED)]
     window = Window(history)
     window.paint(EVERYBODY)
-    window.view.enter("hello", at=0.0)
+    window.view.enter(TypedLine("hello", 0.0))
     history.perform(window.view.carry_out_next())
     assert [one.text for one in window.view.open_pane.log.entries if one.is_mine][1:] == ["hello"]
 

@@ -26,6 +26,8 @@ TROUBLES: dict[Check, tuple[Trouble, ...]] = {
     Check.PERSON: (Trouble.UNKNOWN, Trouble.AWAY, Trouble.KEY_CHANGED, Trouble.BANNED),
     Check.DIRECT: (Trouble.NO_ANSWER,),
     Check.RELAY: (Trouble.NO_ANSWER,),
+    Check.OWN_PORT: (Trouble.PORT_TAKEN,),
+    Check.REACHED: (Trouble.NO_ANSWER,),
 }
 EVERY = [
     Finding(check=check, trouble=why, subject="bob")

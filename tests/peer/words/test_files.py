@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chatapp.peer.api.errors import FileRefusal, FileRefused
 from chatapp.peer.api.events import OfferedFile
-from chatapp.peer.api.files import FileState
+from chatapp.peer.api.files import FileState, FileWay
 from chatapp.peer.words.files import (
     file_shown,
     listed,
@@ -54,6 +54,11 @@ def test_a_pipe_reads_of_each_tenth(before: int | None, now: int, lines: list[st
     assert progress_lines(replace(RUNNING, done=now), earlier) == lines
 
 
+def test_of_one_of_ours_it_is_said_whose_copy_it_is() -> None:
+    file = replace(RUNNING, is_ours=True, done=250_000_000)
+    assert progress_lines(file, None) == ["[plan.pdf to bob: 25 % of 1.0 GB]"]
+
+
 def test_a_prompt_shows_how_fast_it_comes() -> None:
     file = replace(RUNNING, done=420_000_000, rate=12_300_000.0)
     assert progress_note(file) == "plan.pdf 42 % 12.3 MB/s"
@@ -89,5 +94,5 @@ def test_a_file_that_comes_by_itself_is_not_asked_about() -> None:
 
 
 def test_the_list_says_which_way_a_file_comes() -> None:
-    (line,) = listed([replace(RUNNING, is_tunnelled=True)])
-    assert line.endswith(" (by UDP: no TCP connection can be made)")
+    (line,) = listed([replace(RUNNING, ways=(FileWay.UDP,))])
+    assert line.endswith(" (by UDP, as no TCP connection can be made)")

@@ -1,6 +1,7 @@
 """Shown lines: exact wording, and safe whatever others wrote."""
 
 import time
+from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
@@ -11,7 +12,8 @@ from msgspec.structs import replace
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import EVERYBODY, Conversation, person, room
-from chatapp.peer.api.files import FileState, FileTransfer, FileTrouble
+from chatapp.peer.api.events import MessageReason, MessageState
+from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import (
     MessageLine,
@@ -68,63 +70,32 @@ def test_who_shows_those_online_and_20_of_the_others(away: int, shown: int) -> N
     assert talked[30].startswith(f"[away{away:04} was last seen")
 
 
+BOB: Final = person("bob")
+LAB: Final = room("lab")
+
+
+def said(where: Conversation, text: str, late: float | None = None, **more: Any) -> events.Said:
+    told = {"id": 9, "sender": "bob", "number": 1, "at": NOON, "is_late": late is not None, **more}
+    return events.Said(conversation=where, identity=b"", text=text, **told)
+
+
+direct, channel, in_room = (partial(said, where) for where in (BOB, EVERYBODY, LAB))
+
+
 def in_doubt(doubt: events.AuthorDoubt) -> events.Said:
-    return events.Said(
-        conversation=person("bob", is_claimed=True),
-        id=9,
-        sender="bob",
-        identity=b"",
-        number=1,
-        text="hi",
-        at=NOON,
-        is_late=NOON is not None,
-        doubt=doubt,
-    )
+    return said(person("bob", is_claimed=True), "hi", NOON, doubt=doubt)
 
 
-def direct(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
-    return events.Said(
-        conversation=person(sender),
-        id=9,
-        sender=sender,
-        identity=b"",
-        number=1,
-        text=text,
-        at=NOON,
-        is_late=late is not None,
-    )
-
-
-def channel(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
-    return events.Said(
-        conversation=EVERYBODY,
-        id=9,
-        sender=sender,
-        identity=b"",
-        number=1,
-        text=text,
-        at=NOON,
-        is_late=late is not None,
-    )
-
-
-def in_room(text: str, late: float | None = None, sender: str = "bob") -> events.Said:
-    return events.Said(
-        conversation=room("lab"),
-        id=9,
-        sender=sender,
-        identity=b"",
-        number=1,
-        text=text,
-        at=NOON,
-        is_late=late is not None,
-    )
+def became(
+    where: Conversation, state: MessageState, reason: MessageReason | None = None, text: str = ""
+) -> events.MessageChanged:
+    return events.MessageChanged(conversation=where, id=1, state=state, reason=reason, text=text)
 
 
 PLAN: Final = FileTransfer(
     number=3,
     id=9,
-    conversation=person("bob"),
+    conversation=BOB,
     sender="bob",
     name="plan.pdf",
     size=2_345_678,
@@ -135,12 +106,14 @@ FILES: Final = [
     (PLAN, []),  # the line that offers it says so
     (replace(PLAN, is_ours=True), []),
     (replace(PLAN, state=FileState.RUNNING, done=1_000_000), []),
+    (
+        replace(PLAN, state=FileState.WITHDRAWN, done=5),
+        ["[plan.pdf stopped: bob offers it no more.]"],
+    ),
     (replace(PLAN, state=FileState.DONE), ["[plan.pdf is here: /home/al/plan.pdf]"]),
     (
         replace(PLAN, state=FileState.FAILED, trouble=FileTrouble.CHANGED),
-        [
-            "[plan.pdf stopped: it has changed since bob offered it. /resume 3 tries again.]",
-        ],
+        ["[plan.pdf stopped: it has changed since bob offered it. /resume 3 tries again.]"],
     ),
     (
         replace(
@@ -152,7 +125,7 @@ FILES: Final = [
     ),
 ]
 CHANGE: Final[dict[str, Any]] = {
-    "conversation": person("bob"),
+    "conversation": BOB,
     "id": 9,
     "sender": "bob",
     "identity": b"",
@@ -163,16 +136,12 @@ CHANGE: Final[dict[str, Any]] = {
 }
 
 
-def ours(where: Conversation) -> events.Said:
-    return msgspec.structs.replace(in_room("hi", sender="alice"), conversation=where, is_ours=True)
-
-
 LINES: list[tuple[events.Event, list[str]]] = [
     # what is said of a line that is here: test_changes.py
     (events.Edited(**CHANGE), []),
     (events.Retracted(**CHANGE), []),
     (events.Reacted(**CHANGE, is_on=True), []),
-    (events.FileAnswered(**CHANGE, has_it=True), []),
+    (events.FileAnswered(**CHANGE, reply=FileReply.HAS), []),
     *((events.FileChanged(file=file), lines) for file, lines in FILES),
     (
         events.MailUnreadable(sender="bob", detail="does not open"),
@@ -186,10 +155,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (
         events.LineUnreadable(
-            conversation=room("lab"),
-            sender="bob",
-            reason=events.LineLoss.INVALID,
-            detail="too short",
+            conversation=LAB, sender="bob", reason=events.LineLoss.INVALID, detail="too short"
         ),
         ["[A line of the room lab from bob is lost: too short.]"],
     ),
@@ -202,21 +168,11 @@ LINES: list[tuple[events.Event, list[str]]] = [
         ],
     ),
     (
-        events.MessageChanged(
-            conversation=EVERYBODY,
-            id=1,
-            state=events.MessageState.REFUSED,
-            reason=events.MessageReason.DISK_FULL,
-        ),
+        became(EVERYBODY, MessageState.REFUSED, MessageReason.DISK_FULL),
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
-        events.MessageChanged(
-            conversation=room("lab"),
-            id=1,
-            state=events.MessageState.REFUSED,
-            reason=events.MessageReason.DISK_FAILED,
-        ),
+        became(LAB, MessageState.REFUSED, MessageReason.DISK_FAILED),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
     (
@@ -232,12 +188,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
         ["[The list of rooms is not available: the server is away.]"],
     ),
     (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.KEPT,
-            reason=events.MessageReason.MAILBOX_FULL,
-        ),
+        became(BOB, MessageState.KEPT, MessageReason.MAILBOX_FULL),
         ["[Message to bob kept: the mailbox is full; it goes out when there is room.]"],
     ),
     (
@@ -256,58 +207,29 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (events.Registered(), ["[Welcome, You are registered.]"]),
     (events.TableChanged(), ["[Client table updated.]"]),
+    (became(BOB, MessageState.DELIVERED), ["[Message received by bob.]"]),
     (
         events.MessageChanged(
-            conversation=person("bob"), id=1, state=events.MessageState.DELIVERED
-        ),
-        ["[Message received by bob.]"],
-    ),
-    (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.DELIVERED,
-            through_server=True,
+            conversation=BOB, id=1, state=events.MessageState.DELIVERED, through_server=True
         ),
         ["[Message received by bob through the server.]"],
     ),
+    (events.Unacknowledged(conversation=BOB, id=1), ["[No ACK from bob, message sent to server.]"]),
+    (became(BOB, MessageState.SAVED), ["[Messages received by the server and saved]"]),
     (
-        events.Unacknowledged(conversation=person("bob"), id=1),
-        ["[No ACK from bob, message sent to server.]"],
-    ),
-    (
-        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.SAVED),
-        ["[Messages received by the server and saved]"],
-    ),
-    (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.REFUSED,
-            reason=events.MessageReason.MAILBOX_FULL,
-        ),
+        became(BOB, MessageState.REFUSED, MessageReason.MAILBOX_FULL),
         ["[Message to bob refused: the mailbox is full.]"],
     ),
     (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.REFUSED,
-            reason=events.MessageReason.NAME_UNKNOWN,
-        ),
+        became(BOB, MessageState.REFUSED, MessageReason.NAME_UNKNOWN),
         ["[Message to bob refused: the server knows nobody of that name.]"],
     ),
     (
-        events.MessageChanged(conversation=person("bob"), id=1, state=events.MessageState.KEPT),
+        became(BOB, MessageState.KEPT),
         ["[Server not responding] Message to bob kept; it goes out when the server is back."],
     ),
     (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.KEPT,
-            reason=events.MessageReason.KEY_CHANGED,
-        ),
+        became(BOB, MessageState.KEPT, MessageReason.KEY_CHANGED),
         ["[Message to bob kept: the key shown for this name has changed.]"],
     ),
     (direct("hi"), ["bob: hi"]),
@@ -334,14 +256,8 @@ LINES: list[tuple[events.Event, list[str]]] = [
             f"bob (unverified: not the key that you know): {SHOWN_NOON} hi",
         ],
     ),
-    (
-        events.MessageChanged(conversation=EVERYBODY, id=1, state=events.MessageState.SAVED),
-        ["[Message received by Server.]"],
-    ),
-    (
-        events.MessageChanged(conversation=EVERYBODY, id=1, state=events.MessageState.KEPT),
-        ["[Server not responding.]"],
-    ),
+    (became(EVERYBODY, MessageState.SAVED), ["[Message received by Server.]"]),
+    (became(EVERYBODY, MessageState.KEPT), ["[Server not responding.]"]),
     (channel("hi"), ["[Channel_Message bob: hi]"]),
     (channel("hi", late=NOON), [f"[Channel_Message bob: {SHOWN_NOON} hi]"]),
     (events.NameUnavailable(name="bob"), ["[Name bob is taken.]"]),
@@ -474,11 +390,11 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.NotInRoom(), ["[You are not in any room.]"]),
     (events.MemberJoined(room="lab", name="bob"), ["bob joined lab."]),
     (events.MemberLeft(room="lab", name="bob"), ["bob left lab."]),
-    (events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.SAVED), []),
+    (became(LAB, MessageState.SAVED), []),
     (line_of("Asha Rao", "é ✓", 1), ["Asha Rao: é ✓"]),
     (settled(1, is_saved=True), []),
     (
-        events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.KEPT),
+        became(LAB, MessageState.KEPT),
         ["[Server not responding] Your line goes straight to 2 members; the others get it later."],
     ),
     (events.RoomsKnown(rooms=()), ["[There are no rooms yet: join one to create it.]"]),
@@ -498,9 +414,18 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (events.ConversationRead(conversation=EVERYBODY, id=7), []),
     (events.DraftKept(conversation=EVERYBODY, text="hel"), []),
-    (events.SaidByUs(line=ours(person("bob"))), ["alice to bob: hi"]),
-    (events.SaidByUs(line=ours(room("lab"))), ["alice (in lab): hi"]),
-    (events.SaidByUs(line=ours(EVERYBODY)), ["[Channel_Message alice: hi]"]),
+    (
+        events.SaidByUs(line=said(person("bob"), "hi", sender="alice", is_ours=True)),
+        ["alice to bob: hi"],
+    ),
+    (
+        events.SaidByUs(line=said(room("lab"), "hi", sender="alice", is_ours=True)),
+        ["alice (in lab): hi"],
+    ),
+    (
+        events.SaidByUs(line=said(EVERYBODY, "hi", sender="alice", is_ours=True)),
+        ["[Channel_Message alice: hi]"],
+    ),
     (events.PersonCame(name="bob"), []),
     (events.PersonAway(name="bob", how=events.Absence.LEFT), ["bob has left."]),
     (
@@ -578,12 +503,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     *(
         (
-            events.MessageChanged(
-                conversation=what,
-                id=1,
-                state=events.MessageState.REFUSED,
-                reason=events.MessageReason.CANCELLED,
-            ),
+            became(what, MessageState.REFUSED, MessageReason.CANCELLED),
             [f"[What you said to {shown} is cancelled: nobody has it.]"],
         )
         for what, shown in ((person("bob"), "bob"), (room("lab"), "lab"), (EVERYBODY, "everybody"))
@@ -594,21 +514,15 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (events.Ignored(name="bob", is_ignored=True), ["[You no longer see what bob says.]"]),
     (events.Ignored(name="bob", is_ignored=False), ["[You see what bob says again.]"]),
-    (events.Muted(conversation=person("bob"), is_muted=True), ["[bob does not ring.]"]),
+    (events.Muted(conversation=BOB, is_muted=True), ["[bob does not ring.]"]),
     (
-        events.Muted(conversation=room("lab"), is_muted=True),
+        events.Muted(conversation=LAB, is_muted=True),
         ["[lab does not ring, but for lines with @ and your name.]"],
     ),
     (events.Muted(conversation=EVERYBODY, is_muted=False), ["[Everybody rings again.]"]),
     (events.NobodyKnown(name="bob"), ["[Nobody called bob is known here.]"]),
     (
-        events.MessageChanged(
-            conversation=person("bob"),
-            id=1,
-            state=events.MessageState.EXPIRED,
-            text="See you\nat noon",
-            reason=events.MessageReason.NEVER_FETCHED,
-        ),
+        became(BOB, MessageState.EXPIRED, MessageReason.NEVER_FETCHED, text="See you\nat noon"),
         ["[Message to bob was never fetched and is gone from the server: See you⏎at noon]"],
     ),
     (
@@ -644,7 +558,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
         ],
     ),
     (
-        events.TooLong(conversation=person("bob"), size=70_000, limit=65_536),
+        events.TooLong(conversation=BOB, size=70_000, limit=65_536),
         ["[Message to bob not sent: 70,000 bytes, at most 65,536.]"],
     ),
     (
@@ -671,7 +585,7 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (events.Addressed(name="bob", conversation=person("Bob")), []),
     (events.PersonTyping(name="bob"), []),
-    (events.Seen(conversation=person("bob"), target=events.Target(b"", 7)), []),
+    (events.Seen(conversation=BOB, target=events.Target(b"", 7)), []),
     (
         events.HistoryMissing(path="/a/history.db", found=0),
         ["[/a/history.db is missing: a new one was begun.]"],
@@ -690,14 +604,8 @@ LINES: list[tuple[events.Event, list[str]]] = [
             "[/a/history.db was damaged: its newest 2 messages are lost; the damaged file is kept as x.]"
         ],
     ),
-    (
-        events.ProgramChanged(process=1),
-        [],
-    ),
-    (
-        events.EventsMissed(),
-        ["[Some lines were skipped here: /history shows them.]"],
-    ),
+    (events.ProgramChanged(process=1), []),
+    (events.EventsMissed(), ["[Some lines were skipped here: /history shows them.]"]),
     (
         events.ProgramEnded(name="alice"),
         ["[The program of alice to which this one was attached has ended.]"],
@@ -849,10 +757,7 @@ def test_the_line_below_the_prompt_marks_the_user_what_is_wrong_and_what_is_new(
 
 
 def test_a_line_to_a_room_with_nobody_in_reach_waits() -> None:
-    lines = lines_of(
-        events.MessageChanged(conversation=room("lab"), id=1, state=events.MessageState.KEPT),
-        in_reach=0,
-    )
+    lines = lines_of(became(LAB, MessageState.KEPT), in_reach=0)
     assert lines == ["[Server not responding] Your line goes out when the server is back."]
 
 

@@ -23,6 +23,9 @@ class RoomsPromise:
         self._spans: dict[tuple[str, str], list[list[float]]] = {}
         """For each person and room: the times between which they were in it, according to their own
         program (or requests)."""
+        self._members: dict[tuple[str, str], float] = {}
+        """Since when somebody who quit and never left is a member of a room. The registry keeps
+        their place, so they are shown what they missed when they enter it again."""
         self._said: list[tuple[Person, str, int, float]] = []
         """Who sent what to which room, by its id, and when."""
         self._by_text: dict[str, tuple[Person, str, float]] = {}
@@ -50,6 +53,18 @@ class RoomsPromise:
         now = self._world.network.now
         for span in self._spans.get((person.name, room), []):
             span[1] = min(span[1], now)
+
+    def leave(self, person: Person, room: str) -> None:
+        """A person asks to be a member of this room no longer."""
+        self.end(person, room)
+        self._members.pop((person.name, room), None)
+
+    def quit(self, person: Person, room: str) -> None:
+        """A person ends the program: it starts outside this room, of which they stay a member."""
+        spans = self._spans.get((person.name, room))
+        if spans and spans[-1][1] == FOR_EVER:
+            self._members.setdefault((person.name, room), spans[-1][0])
+        self.end(person, room)
 
     def _entered(self, person: Person, room: str) -> None:
         """Somebody is in a room: also one for whose answer nobody waited any longer, as a request
@@ -104,7 +119,8 @@ class RoomsPromise:
         assert shown_in == room, f"{line.text!r} was said in {room}, and shown in {shown_in}"
         taken = self._accepted.get((line.identity, room, line.number), self._world.network.now)
         spans = self._spans.get((person.name, room), [])
-        assert any(start <= taken and at <= end for start, end in spans), (
+        was_in = any(start <= taken and at <= end for start, end in spans)
+        assert was_in or self._members.get((person.name, room), FOR_EVER) <= taken, (
             f"{person.name} was shown {line.text!r} and was not in {room} then"
         )
 

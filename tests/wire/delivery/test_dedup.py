@@ -117,6 +117,15 @@ def test_a_hole_is_waited_for_15_seconds_and_a_latecomer_is_shown_once() -> None
     assert inbox.ready(27.0) == [3, 4]
 
 
+def test_latecomers_of_one_batch_are_shown_in_order() -> None:
+    inbox = Inbox(Policy(), floor=1)
+    take_in(inbox, 3, now=0.0)
+    assert inbox.ready(15.0) == [3]
+    for number in (4, 2, 1):
+        take_in(inbox, number, now=16.0)
+    assert inbox.ready(16.0) == [1, 2, 4]
+
+
 def test_the_floor_ends_the_wait() -> None:
     inbox = Inbox(Policy(), floor=1)
     for number in (3, 2, 7):

@@ -42,6 +42,7 @@ class FilesOverlay(Overlay[None]):
         Binding("p", "act('pause')", show=False),
         Binding("r", "act('resume')", show=False),
         Binding("d", "act('refuse')", show=False),
+        Binding("c", "act('cancel file')", show=False),
     ]
 
     def __init__(

@@ -81,10 +81,11 @@ function addLines(log, lines, isNew) {
 // What was typed and is not stored yet, oldest first. It stands at the end of the log as on its way, is sent again until the
 // program has it, and is said once: each line has a key. It outlives a reload of the page.
 class Outbox {
-  // `post` sends a line, and resolves to whether it was taken; it throws a `Refused` for a line that never will be. `isKept`:
-  // a line stays until the log shows that it is stored, as the program may be killed before that.
-  constructor(name, { log, post, canPost, refused, isKept }) {
-    Object.assign(this, { name, log, post, canPost, refused, isKept });
+  // `post` sends a line, and resolves to whether it was taken; it throws a `Refused` for a line that never will be. Its second
+  // argument: whether the line may have been taken before. `isKept`: one is taken before it is stored, and stays until the log shows
+  // that it is. `isHere`: whether the log in view is that of the line.
+  constructor(name, { log, post, canPost, refused, isKept, isHere = () => true }) {
+    Object.assign(this, { name, log, post, canPost, refused, isKept, isHere });
     this.lines = JSON.parse(sessionStorage.getItem(name) || "[]");
     this.isBusy = false;
     this.retry = null;
@@ -94,7 +95,7 @@ class Outbox {
   }
 
   add(text, more) {
-    this.lastKey = Math.max(this.lastKey + 1, (Date.now() + this.ahead) * 1000);
+    this.lastKey = Math.max(this.lastKey + 1, (Date.now() + this.ahead) * 1000 + Math.floor(Math.random() * 1000));
     this.keep([...this.lines, { key: String(this.lastKey), text, more, at: Date.now() }]);
     this.show();
     this.flush();
@@ -113,7 +114,7 @@ class Outbox {
   // Forgets the lines that the program has stored, or refused.
   look() {
     const isOpen = (line) => !this.shownLine(line) || this.shownLine(line).querySelector(".mark.sending");
-    if (this.log()) this.keep(this.lines.filter(isOpen));
+    if (this.isKept && this.log()) this.keep(this.lines.filter(isOpen));
   }
 
   // Shows the lines that the program does not show.
@@ -122,7 +123,7 @@ class Outbox {
     const log = this.log();
     if (!log || !find("composer")) return;
     for (const line of log.querySelectorAll(".line.unsent")) line.remove();
-    const unsent = this.lines.filter((line) => !this.shownLine(line));
+    const unsent = this.lines.filter((line) => this.isHere(line) && !this.shownLine(line));
     for (const line of unsent) log.append(unsentLine(line));
     if (unsent.length) toEnd();
   }
@@ -134,9 +135,12 @@ class Outbox {
     this.isBusy = true;
     try {
       for (;;) {
-        const line = this.lines.find((other) => !other.isTaken && !this.shownLine(other));
+        const line = this.lines.find((other) => !other.isTaken && !(this.isKept && this.shownLine(other)));
         if (!line || !this.canPost(line)) break;
-        if (!await this.post(line)) { this.retry = setTimeout(() => this.flush(), 3000); break; }
+        const isTried = line.isTried;
+        line.isTried = true;
+        this.keep(this.lines);
+        if (!await this.post(line, isTried)) { this.retry = setTimeout(() => this.flush(), 3000); break; }
         line.isTaken = true;
         if (!this.isKept) this.keep(this.lines.filter((other) => other !== line));
       }

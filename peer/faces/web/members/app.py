@@ -4,11 +4,12 @@ streams of news."""
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -54,9 +55,18 @@ SANDBOXED: Final = "default-src 'none'; sandbox"
 _DIGITS_MAX: Final = 9
 _FIRST_MAX: Final = 1 << 30
 
+_log = logging.getLogger("chatapp.peer")
+
 
 class Unclear(ChatAppError):
     """A form cannot be carried out; the text says why."""
+
+
+class Busy(ChatAppError):
+    """A line is not carried out yet; the page asks for it again."""
+
+    def __init__(self) -> None:
+        super().__init__(words.BUSY)
 
 
 class OpenWindows:
@@ -115,17 +125,33 @@ class OpenWindows:
         return self._loop.time() if window.streams else window.seen_at
 
     def sweep(self) -> None:
-        """Close windows that no browser shows any more, and look again later."""
+        """Close windows that no browser shows any more; without any, look at the copies of files. Look
+        again later."""
         for window in list(self._open.values()):
             if window.is_over or self._silent_since(window) <= self._loop.time() - WINDOW_STAYS:
                 self._drop(window)
         if self._sweeps is not None:
             self._sweeps.cancel()
-        self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep) if self._open else None
+        self._sweeps = None
+        if not self._open and self.uploads.has_any:
+            self._begin(self._sweep_copies())
+        if self._open or self.uploads.has_any:
+            self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
+
+    async def _sweep_copies(self) -> None:
+        """Remove copies that are not offered any more while nobody has a page open."""
+        try:
+            async with Peer.attach(self._name(), home=self._home) as peer:
+                await self.uploads.sweep(await peer.files())
+        except (ChatAppError, OSError) as error:
+            _log.debug("copies of files are not looked at: %s", error)
 
     def _drop(self, window: Window) -> None:
         del self._open[window.number]
-        task = self._loop.create_task(window.close())
+        self._begin(window.close())
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -288,6 +314,8 @@ class MemberPages:
                 await waits
         except NotOpen:
             return PlainTextResponse("The program that this page belongs to has ended.", 410)
+        except Busy as error:
+            return PlainTextResponse(str(error), 503)
         except ChatAppError as error:
             return PlainTextResponse(str(error), 422)
         if wants_json(request):
@@ -458,16 +486,19 @@ def _go(window: Window, fields: Fields) -> None:
         window.runner.press(f"/join {what.name}")
 
 
-def _say(window: Window, fields: Fields) -> None:
+async def _say(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None:
         raise Unclear("There is no such conversation.")
-    window.say(
+    is_stored = await window.say(
         text_of(fields, "text"),
         conversation,
         about=fields.get("about", ""),
-        key=fields.get("key", ""),
+        key=number_in(fields, "key"),
+        is_again="again" in fields,
     )
+    if not is_stored and "key" in fields:  # else it stands in the log as on its way
+        raise Busy
 
 
 def _answer(window: Window, fields: Fields) -> None:

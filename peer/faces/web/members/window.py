@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import FileChanged
 from chatapp.peer.api.files import FileState
 from chatapp.peer.api.requests import OfferFile
@@ -20,6 +21,7 @@ from chatapp.peer.faces.web.limits import (
     OFFERS_SHOWN,
     STREAMS_PER_SESSION,
 )
+from chatapp.peer.faces.web.members.pages import Drawn
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
 from chatapp.peer.faces.web.members.sheet import Line, Sheet
 from chatapp.peer.faces.web.members.uploads import Uploads
@@ -40,6 +42,8 @@ _log: Final = logging.getLogger("chatapp.peer")
 
 CLOSES_WITHIN: Final = 0.3
 """Seconds that a window gets to detach."""
+SAID_WITHIN: Final = 10.0
+"""Seconds after which a page hears that a line is not carried out yet, and asks again."""
 _TYPED_AHEAD: Final = frozenset("re")
 """What is done about a line with a text that is typed: a reply, another text."""
 
@@ -86,9 +90,11 @@ class Window:
         self._keys: Final = itertools.count(1)
         self._shown_keys: set[int] = set()
         """Those of the lines that were drawn last."""
+        self.drawn: Final = Drawn()
         self._sheets: Final[dict[Pane, Sheet]] = {}
-        self._said_keys: dict[str, None] = {}
-        """The keys of the last lines that were said."""
+        self._said: dict[int, asyncio.Future[None]] = {}
+        """The last lines that were said, by their keys: each is done when all that it sends is
+        stored."""
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._looking: asyncio.Task[None] | None = None
         node = peer.node
@@ -106,7 +112,7 @@ class Window:
 
     async def close(self) -> None:
         """Detach, and let the browser go."""
-        self.is_over = True
+        self._end()
         self.streams.clear()
         for task in self._tasks:
             task.cancel()
@@ -117,8 +123,14 @@ class Window:
         try:
             await self.runner.run_all()
         finally:
-            self.is_over = True
-            self.streams.wake()
+            self._end()
+
+    def _end(self) -> None:
+        """Take nothing more. What is not carried out may be asked for again, in another window."""
+        self.is_over = True
+        for said in self._said.values():
+            _ = said.cancel()
+        self.streams.wake()
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do something beside all else, until the window is closed."""
@@ -131,8 +143,7 @@ class Window:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("fault of a page: %s", quoted(repr(error)), exc_info=error)
-            self.is_over = True
-            self.streams.wake()
+            self._end()
 
     # --- what the runner tells (`Display`)
 
@@ -155,6 +166,9 @@ class Window:
             self.put_panel("places")
         if changes.wants_files:
             self.put_panel("files")
+        for key in changes.carried_out:
+            if (said := self._said.get(key)) is not None and not said.done():
+                said.set_result(None)
         if any(isinstance(event, FileChanged) and event.file.is_ours for event in changes.batch):
             _ = self.start(self.uploads.sweep(self.view.transfers))
         self.streams.wake()
@@ -308,15 +322,34 @@ class Window:
 
     # --- what is typed
 
-    def say(self, text: str, conversation: Conversation, *, about: str = "", key: str = "") -> None:
-        """Take a line that was typed in a conversation. `about`: as the attribute. `key`: a line
-        that comes again under the same key was sent twice, and counts once."""
-        if key and key in self._said_keys:
-            return
-        if key:
-            self._said_keys[key] = None
-        if len(self._said_keys) > KEYS_PER_SESSION:
-            del self._said_keys[next(iter(self._said_keys))]
+    async def say(
+        self,
+        text: str,
+        conversation: Conversation,
+        *,
+        about: str = "",
+        key: int = 0,
+        is_again: bool = False,
+    ) -> bool:
+        """Take a line that was typed in a conversation. Return, at the latest in a moment, whether
+        all that it sends is stored. `about`: as the attribute. `key`, `is_again`: as in `TypedLine`;
+        a line that comes again under its key counts once. Raises NotOpen when the window is closed
+        meanwhile."""
+        key = key or line_id()
+        said = self._said.get(key)
+        if said is None:
+            said = self._said[key] = self._loop.create_future()
+            if len(self._said) > KEYS_PER_SESSION:
+                del self._said[next(iter(self._said))]
+            self._enter(text, conversation, about, key, is_again=is_again)
+        _ = await asyncio.wait([said], timeout=SAID_WITHIN)
+        if said.cancelled():
+            raise NotOpen
+        return said.done()
+
+    def _enter(
+        self, text: str, conversation: Conversation, about: str, key: int, *, is_again: bool
+    ) -> None:
         pane = self.view.panes.pane(conversation)
         pane.log.selected = None
         if pane is self._shown_pane:
@@ -325,7 +358,7 @@ class Window:
         if about[:1] in _TYPED_AHEAD and about[1:].isdecimal():
             text = begun_about(about[0], int(about[1:]), "", is_mine=True) + text
         self.sheet.show_newest()
-        self.runner.enter(text, pane)
+        self.runner.enter(text, pane, key=key, is_again=is_again)
         self.runner.keep_draft(pane, self.draft if pane is self._shown_pane else "")
 
     def type(self, text: str) -> None:

@@ -19,7 +19,7 @@ from chatapp.wire.messages.table import (
     TableBatch,
     TablePage,
 )
-from chatapp.wire.roster import roster_page
+from chatapp.wire.roster import cells_of, roster_page
 from tests.peer.core.cast import Someone, raw
 from tests.peer.core.core_driver import KEY, SENDER_INDEX, CoreDriver
 
@@ -39,7 +39,13 @@ def node(*rows: Row, known: tuple[Row, ...] = ()) -> CoreDriver:
 def roster(alice: CoreDriver, *rows: Row, known: tuple[Row, ...] = ()) -> None:
     """Tell of changes of the table in columns; known: whose names Alice had."""
     version = alice.core.table_version
-    page = roster_page(version, version + 10, more=False, whole=rows, known=known)
+    page = roster_page(
+        version,
+        version + 10,
+        more=False,
+        whole=[cells_of(row) for row in rows],
+        known=[cells_of(row) for row in known],
+    )
     alice.told(page)
 
 
@@ -223,9 +229,10 @@ def test_more_of_a_table_is_asked_for_with_whole_keys() -> None:
     """Clause 3.3: who has come and changed between two pages counts as known."""
     alice = node()
     version = alice.core.table_version
-    alice.told(roster_page(version, version + 5, more=True, whole=[BOB.row()], known=()))
+    bob, carol = [cells_of(BOB.row())], [cells_of(CAROL.row())]
+    alice.told(roster_page(version, version + 5, more=True, whole=bob, known=()))
     assert FetchTable(version + 5, is_whole=True) in alice.asked()
-    alice.told(roster_page(version + 5, version + 9, more=False, whole=[CAROL.row()], known=()))
+    alice.told(roster_page(version + 5, version + 9, more=False, whole=carol, known=()))
     assert {one.name for one in alice.core.people()} >= {"bob", "carol"}
 
 

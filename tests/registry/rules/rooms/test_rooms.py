@@ -206,10 +206,15 @@ class TestLeaving:
         assert ann.room_key.epoch > before.epoch
         assert bob.notices() == []
 
-    def test_a_full_disk_keeps_nobody_in(self, rig: Rig, ann: LinkedPeer) -> None:
+    def test_a_full_disk_keeps_nobody_in_and_confirms_nothing(
+        self, rig: Rig, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
         entered(ann, "tea")
+        entered(bob, "tea")
         rig.store.full = True
-        assert ann.ask(LeaveRoom(1, "tea"))[-1] == RoomLeft(1)
+        assert RoomLeft(1) not in ann.ask(LeaveRoom(1, "tea"))
+        bob.say("one")
+        assert ann.relayed() == []
 
 
 class TestAway:
