@@ -51,7 +51,6 @@ from chatapp.peer.history.query import (
     identity_of,
     shown,
 )
-from chatapp.peer.node.deskfiles import read_file, save_file
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
 from chatapp.wire.limits import CHANGED_WITHIN_MS
@@ -435,6 +434,8 @@ def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
 
 
 async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> events.Said:
+    from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+
     target = _target(node, request)
     name, content = await asyncio.to_thread(read_file, request.path)
     upload = node.core.desk.send_file(name, content, target, now=node.now(), line=request.line)
@@ -460,6 +461,8 @@ async def _over(node: "PeerNode", transfer: DeskUpload | DeskDownload) -> None:
 async def _fetch_desk_file(
     node: "PeerNode", request: requests.FetchDeskFile
 ) -> requests.FetchedFile:
+    from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+
     visit, name, size = request.visit, request.name, request.size
     if not visit:
         line = node.core.desk.file_at(request.position)

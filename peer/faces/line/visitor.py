@@ -23,7 +23,6 @@ from chatapp.peer.faces.program import (
     resume_gc,
     run_until_signal,
 )
-from chatapp.peer.node.deskfiles import read_file, save_file
 from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.talk import text_after
 from chatapp.peer.view.visit import VisitStage, VisitView
@@ -493,6 +492,8 @@ class VisitorFace:
         task.add_done_callback(self._transfers.discard)
 
     async def _send_file(self, typed: str) -> None:
+        from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+
         path = path_typed(typed)
         try:
             name, content = await asyncio.to_thread(read_file, path)
@@ -505,6 +506,8 @@ class VisitorFace:
         self._terminal.show([AnswerLine(self._texts.file_sent(line.text, len(content)))])
 
     async def _get_file(self, typed: str) -> None:
+        from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+
         nth, _, path = f"{typed} ".partition(" as ")
         line = self._view.file_at(nth.strip())
         if line is None or line.file is None:
