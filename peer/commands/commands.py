@@ -188,7 +188,7 @@ _FILES: Final = (
     Command(
         spellings=(".get",),
         shape=NTH_FILE,
-        summary="help desk: fetch a file of the talk, by the number beside it",
+        summary="help desk: fetch a file of the talk, by its number",
         example="7 as plan.pdf",
         read=get_at_desk,
     ),

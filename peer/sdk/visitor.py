@@ -356,7 +356,7 @@ class Visitor:
     @property
     def files_largest(self) -> int:
         """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
-        return self._open_node().core.files_largest
+        return 0 if self._node is None else self._node.core.files_largest
 
     @property
     def is_waiting(self) -> bool:
