@@ -167,6 +167,8 @@ async def _give_to(peer: Peer, to: str, path: str, bar: "Progress") -> int:
         bar.update(task, completed=file.done, total=file.size, description=f"{file.name} to {to}")
         for line in files.progress_lines(file, before) if bar.disable else ():
             print(line, flush=True)
+        if before is not None and before.done and not file.done:
+            print(files.answer_line(to, file.name, FileReply.STOPPED), flush=True)
         before = file
     has_it = file.state is FileState.DONE
     reply = FileReply.HAS if has_it else FileReply.REFUSED

@@ -27,6 +27,7 @@ from chatapp.peer.node.files.tunnels import Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.errors import ChatAppError, SealError
 from chatapp.wire.messages.direct import FileOffer
+from chatapp.wire.messages.files import Have
 
 if TYPE_CHECKING:
     from chatapp.peer.core.contacts import Contact
@@ -328,8 +329,11 @@ class _Report:
     def __init__(self, fetching: Fetching, holder: Holder) -> None:
         self._fetching: Final = fetching
         self._holder: Final = holder
-        self.others_named: Final = fetching.noted
         self.went_on: Final = fetching.went_on
+
+    def have_came(self, have: Have) -> None:
+        self._holder.is_wireless = have.is_wireless
+        self._fetching.noted(have.others)
 
     def chunk_kept(self) -> None:
         self._fetching.chunk_kept(self._holder)

@@ -78,6 +78,7 @@ class Files:
             self._worker,
             tell=self.tell,
             under_way=self._under_way,
+            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -288,7 +289,8 @@ class Files:
         if not self._book.move(file, FileState.OFFERED):
             raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
         self._book.note_progress(file, 0, 0.0)
-        file.path = ""
+        file.path, file.ways = "", ()
+        file.people.clear()
         if has_begun:
             await self._answer(file, RelationKind.STOPPED_FILE)
 

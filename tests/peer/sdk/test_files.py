@@ -393,7 +393,8 @@ async def test_what_is_cancelled_is_gone_and_may_be_fetched_again(plan: Path) ->
         assert left_of(bob) == []
         assert (await town.event(alice, events.FileAnswered)).reply is events.FileReply.STOPPED
         await town.wait(100.0)
-        assert [(one.state, one.done) for one in await bob.files()] == [(FileState.OFFERED, 0)]
+        (file,) = await bob.files()
+        assert (file.state, file.done, file.ways, file.people) == (FileState.OFFERED, 0, (), 0)
         assert (await ours.now()).state is FileState.OFFERED
         assert is_plan(await (await bob.accept_file(line)).settled())
         with pytest.raises(FileRefused):
