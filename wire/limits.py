@@ -530,6 +530,29 @@ DESK_PAST_BYTES_SHOWN: Final = 48 * 1024
 DESK_PAST_LINE_SHOWN: Final = 2_000
 """Characters of a line in an answer to `.past`."""
 
+DESK_FILE_NAME_MAX: Final = 255
+"""Characters of the name of a file that somebody sends at the desk: as many as systems allow."""
+
+DESK_PIECE_SIZE: Final = 32 * 1_024
+"""Bytes of a piece of such a file: two on their way leave room for lines on a link."""
+
+DESK_FILES_BURST: Final = 20.0
+"""Files at once of one visit or, for visits that do not come through a gateway, of one host: each
+costs disk writes, also one that is taken back."""
+
+DESK_FILES_PER_SECOND: Final = 0.1
+"""The same a second, after that."""
+
+DESK_FILES_SHARE: Final = 4
+"""Which part of the desk's place for files the visitors of one host may fill: no network alone keeps
+the others out. Of one gateway, twice as much."""
+
+DESK_UPLOAD_IDLE_MAX: Final = 30.0
+"""Seconds after its last piece for which the place of a file that is not whole is kept."""
+
+DESK_UPLOAD_MAX: Final = 600.0
+"""The same, after its first piece: slow senders do not keep the place from others."""
+
 DESK_UNTOLD_MAX: Final = 256
 """Visitors who were dropped from the line while they were away, and are told so when they come
 back."""

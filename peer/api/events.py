@@ -127,6 +127,7 @@ class CommandFailure(Explained):
         "line_not_serving",
         "the line was not sent: the registry cannot write to its disk",
     )
+    LINE_NO_UPLOAD = "line_no_upload", "the registry does not have the file whole: send it again"
     LINE_GONE = "line_gone", "there is no such line of ours to change any more"
     UNREACHABLE = "unreachable", "there is no link to the registry"
 

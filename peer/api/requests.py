@@ -18,7 +18,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import Event, Person
+from chatapp.peer.api.events import Event, Person, Said
 from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import (
@@ -506,6 +506,13 @@ class ListUnshown(Request[Unshown], frozen=True, kw_only=True):
 # --- the help desk, as one of its operators uses it
 
 
+class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is here now."""
+
+    path: str
+    size: int
+
+
 class AskDesk(Command, frozen=True, kw_only=True):
     """Ask the registry for something, such as `TakeDuty(0, "")`; events tell what comes of it. The
     reference and the visit of the request are filled in by the peer. A `DropVisitor` or
@@ -555,6 +562,32 @@ class ChangeAtDesk(Request[None], frozen=True, kw_only=True):
     """The id of the change, as in `SayAtDesk`."""
     key: Id = 0
     """As in `SayAtDesk`."""
+
+
+class SendDeskFile(Request[Said], frozen=True, kw_only=True):
+    """Send a file of ours to our visitor, and return the line that brings it once the registry has the
+    file; `SaidByUs` tells other windows. Raises FileRefused, DeskFileRefused."""
+
+    path: str
+    line: Id
+    """As in `SayAtDesk`; the next three too."""
+    visit: Id | None = None
+    entered_at: float | None = None
+    key: Id = 0
+
+
+class FetchDeskFile(Request[FetchedFile], frozen=True, kw_only=True):
+    """Fetch the file of a line of the present visit, or of a past session. Raises FileRefused,
+    DeskFileRefused."""
+
+    position: Id
+    """The number of the line."""
+    path: str = ""
+    """What to call it, or the folder where to put it; empty: its name, where files of others go."""
+    visit: Id = 0
+    """Of a past session, with the next two; 0: the present visit."""
+    name: str = ""
+    size: Id = 0
 
 
 class IsLineForDesk(Request[bool], frozen=True, kw_only=True):
@@ -629,6 +662,8 @@ AnyRequest = (
     | AskDesk
     | SayAtDesk
     | ChangeAtDesk
+    | SendDeskFile
+    | FetchDeskFile
     | IsLineForDesk
     | ReadTalk
 )

@@ -16,10 +16,12 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     Examine,
     ExplainDelivery,
+    FetchDeskFile,
     OfferFile,
     ReadPage,
     SearchPast,
     Send,
+    SendDeskFile,
     SetTopic,
     ShowRegistryKey,
     ShowSafetyNumber,
@@ -49,6 +51,7 @@ from chatapp.peer.commands.meanings import (
 )
 from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
+from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import RECIPIENTS_MAX, ROOM_SIGN, STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
@@ -106,6 +109,8 @@ NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
 ANSWER: Final = Shape("[answer]", Cut.MAYBE_WORD)
+FILE_PATH: Final = Shape("<path>", Cut.TEXT)
+NTH_FILE: Final = Shape("<n> [as <path>]", Cut.TEXT)
 QUEUE: Final = Shape("<queue>", Cut.WORD)
 MAYBE_PAST: Final = Shape("[n or name]", Cut.MAYBE_TEXT)
 POSITION: Final = Shape("<n>", Cut.WORD)
@@ -239,9 +244,9 @@ def act(_: Context, text: str) -> Meaning:
 def offer_file(context: Context, name: str, path: str) -> Meaning:
     """Read a recipient, or a room with its sign, and a path, as typed or as a terminal pastes it."""
     if name.startswith(ROOM_SIGN):
-        to_room = named(lambda to: OfferFile(conversation=room(to), path=_path(path)))
+        to_room = named(lambda to: OfferFile(conversation=room(to), path=path_typed(path)))
         return to_room(context, name.removeprefix(ROOM_SIGN))
-    to_one = other_person(lambda to: OfferFile(conversation=person(to), path=_path(path)))
+    to_one = other_person(lambda to: OfferFile(conversation=person(to), path=path_typed(path)))
     return to_one(context, name)
 
 
@@ -252,7 +257,7 @@ def accept_offer(_: Context, words: str = "") -> Meaning:
     nth = number(digits) if digits else None
     if (digits and nth is None) or (_as and not path.strip()):
         return Mistake(answers.usage_line("/accept [n] [as <path>]"))
-    return AcceptOffer(nth, _path(path))
+    return AcceptOffer(nth, path_typed(path))
 
 
 def _file_number(words: str) -> int | None:
@@ -274,7 +279,21 @@ def of_file(spelling: str, meaning: Callable[[int | None], Meaning]) -> Callable
     return read
 
 
-def _path(typed: str) -> str:
+def send_at_desk(context: Context, path: str) -> Meaning:
+    """Read the path of a file for the visitor."""
+    return SendDeskFile(path=path_typed(path), line=0) if context.serves else Mistake(NO_CLIENT)
+
+
+def get_at_desk(_: Context, words: str) -> Meaning:
+    """Read the number of a file of the visit, and what to call it."""
+    first, _as, path = f" {words.strip()} ".partition(" as ")
+    nth = number(first.strip())
+    if nth is None or (_as and not path.strip()):
+        return Mistake(answers.usage_line(".get <n> [as <path>]"))
+    return FetchDeskFile(position=nth, path=path_typed(path))
+
+
+def path_typed(typed: str) -> str:
     """Return the path that is meant: a terminal on which a file is dropped quotes it, or puts a
     backslash before each blank."""
     path = typed.strip()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
@@ -12,6 +13,8 @@ from chatapp.peer.api.conversations import DESK, Conversation, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
+    DeskFileRefusal,
+    DeskFileRefused,
     NameTaken,
     NotAdmitted,
     NotAnswered,
@@ -35,6 +38,7 @@ from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sendin
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import WITHIN, DeskDownload, DeskUpload
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
@@ -459,7 +463,58 @@ def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
     node.note_said(msgspec.structs.replace(change, sender=node.name), key=request.key)
 
 
-def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:
+async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> events.Said:
+    from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+
+    target = _target(node, request)
+    name, content = await asyncio.to_thread(read_file, request.path)
+    upload = node.core.desk.send_file(name, content, target, now=node.now(), line=request.line)
+    if upload is None:
+        raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
+    node.schedule()
+    await _over(node, upload)
+    said = msgspec.structs.replace(upload.outcome(), sender=node.name)
+    node.note_said(said, key=request.key)
+    return said
+
+
+async def _over(node: "PeerNode", transfer: DeskUpload | DeskDownload) -> None:
+    try:
+        async with asyncio.timeout(WITHIN):
+            await node.until(lambda _: transfer.is_over)
+    except TimeoutError:
+        raise DeskFileRefused(DeskFileRefusal.UNANSWERED) from None
+    finally:
+        node.core.desk.files.forget(transfer)
+
+
+async def _fetch_desk_file(
+    node: "PeerNode", request: requests.FetchDeskFile
+) -> requests.FetchedFile:
+    from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+
+    visit, name, size = request.visit, request.name, request.size
+    if not visit:
+        line = node.core.desk.file_at(request.position)
+        if line is None or line.file is None:
+            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+        visit, name, size = line.visit, line.text, line.file.size
+    download = node.core.desk.files.fetch(visit, request.position, size)
+    node.schedule()
+    await _over(node, download)
+    save = partial(
+        save_file,
+        download.content,
+        name,
+        wanted=request.path,
+        downloads=node.files.downloads,
+    )
+    return requests.FetchedFile(path=str(await asyncio.to_thread(save)), size=size)
+
+
+def _target(
+    node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk | requests.SendDeskFile
+) -> VisitTarget:
     at = request.entered_at
     return VisitTarget(request.visit, node.now() if at is None else at)
 
@@ -753,6 +808,8 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
     requests.ChangeAtDesk: _change_at_desk,
+    requests.SendDeskFile: _send_desk_file,
+    requests.FetchDeskFile: _fetch_desk_file,
     requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(
         entered_at=asked.entered_at
     ),

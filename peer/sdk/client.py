@@ -154,6 +154,26 @@ class OperatorDesk:
         await self._peer.node.request(requests.ChangeAtDesk(id=id_, text=text, line=line))
         return line
 
+    async def send_file(
+        self, path: str | Path, *, visit: int | None = None, entered_at: float | None = None
+    ) -> Said:
+        """Send a file of ours to our visitor. Return the line that brings it, once the registry has
+        the file. Raises FileRefused, DeskFileRefused."""
+        at = get_running_loop().time() if entered_at is None else entered_at
+        sent = requests.SendDeskFile(path=str(path), line=line_id(), visit=visit, entered_at=at)
+        return await self._peer.node.request(sent)
+
+    async def fetch_file(
+        self, visit: int, position: int, name: str, size: int, *, path: str | Path = ""
+    ) -> Path:
+        """Fetch the file of a line, of the present visit or a past session. Return where it is.
+        `path`: what to call it, or the folder where to put it. Raises FileRefused,
+        DeskFileRefused."""
+        wanted = requests.FetchDeskFile(
+            position=position, path=str(path), visit=visit, name=name, size=size
+        )
+        return Path((await self._peer.node.request(wanted)).path)
+
     def ask(
         self,
         request: OperatorRequest,

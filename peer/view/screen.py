@@ -70,7 +70,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.files import file_shown, not_done
+from chatapp.peer.words.files import file_at_desk, file_shown, not_done
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
@@ -1013,6 +1013,11 @@ class ScreenView(View):
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
         if line.key:  # only the registry stores it
             yield Wait(until=Moment.DESK_SAID)
+
+    def _show_sent(self, line: events.Said) -> None:
+        if line.file is not None:
+            text = file_at_desk(line.text, line.file)
+            self._note_desk_line(line.id, self._said_by_me(self.panes.pane(DESK), text))
 
     def _note_desk_line(self, number: int, entry: LogEntry) -> None:
         """Note a line of ours to the visitor, by the id that events name."""

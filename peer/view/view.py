@@ -20,7 +20,13 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.errors import ChangeRefused, FileRefused, NotAnswered, NotLetIn
+from chatapp.peer.api.errors import (
+    ChangeRefused,
+    DeskFileRefused,
+    FileRefused,
+    NotAnswered,
+    NotLetIn,
+)
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.files import FileState, FileTransfer
 from chatapp.peer.api.past import ConversationState
@@ -633,6 +639,8 @@ class View:
                 | requests.ListFiles()
             ):
                 yield from self._about_file(meaning)
+            case requests.SendDeskFile() | requests.FetchDeskFile():
+                yield from self._about_desk_file(meaning, line)
             case meanings.SetMute():
                 yield from self._mute(meaning)
             case meanings.GoAway() | meanings.SayOfMe():
@@ -963,6 +971,28 @@ class View:
             self._answer([files.not_done(refused)])
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _about_desk_file(
+        self, meaning: requests.SendDeskFile | requests.FetchDeskFile, line: TypedLine
+    ) -> Steps:
+        """Send a file to the visitor, or fetch one of the visit."""
+        try:
+            if isinstance(meaning, requests.FetchDeskFile):
+                self._answer([AnswerLine(files.here_from_desk((yield meaning).path))])
+                return
+            line_id = self._draw_line()
+            sent = msgspec.structs.replace(meaning, line=line_id, entered_at=line.at)
+            said: events.Said = yield sent
+            self._show_sent(said)
+        except FileRefused as refused:
+            self._answer([files.not_done(refused)])
+        except DeskFileRefused as refused:
+            self._answer([files.refused_at_desk(refused)])
+
+    def _show_sent(self, line: events.Said) -> None:
+        """Show a file that the user has sent to the visitor."""
+        if line.file is not None:
+            self._answer([files.sent_at_desk(line.text, line.file.size)])
 
     def _explain_file(self, number: int | None) -> Steps:
         """Show which way a file goes, the last one if none is named."""

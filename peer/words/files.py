@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.errors import DeskFileRefused, FileRefusal, FileRefused
 from chatapp.peer.api.events import OfferedFile
 from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble, FileWay
 from chatapp.peer.words.formatting import counted, name, reason, span
@@ -51,6 +51,7 @@ _REFUSALS: Final = {
     FileRefusal.NO_FILE: "is no file",
     FileRefusal.TOO_LARGE: "is larger than 1 TiB",
     FileRefusal.IS_US: "A file is offered to somebody else",
+    FileRefusal.NOT_WRITTEN: "cannot be written",
     FileRefusal.NO_SUCH_OFFER: "No such file is offered to you",
     FileRefusal.IS_OVER: "is here already, or not offered any more",
     FileRefusal.NOT_UNDER_WAY: "is not under way",
@@ -81,6 +82,27 @@ def file_shown(name_: str, file: OfferedFile) -> str:
     if file.is_coming:
         how = f": it comes, /refuse {nth} stops it"
     return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
+
+
+def file_at_desk(name_: str, file: OfferedFile) -> str:
+    """Return the text of a line of a visit that brings a file, and how to get it."""
+    how = f": .get {file.number}" if file.number else ""
+    return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
+
+
+def sent_at_desk(name_: str, size: int) -> str:
+    """Say that a file was sent to the visitor."""
+    return f"[{_short(name_)} ({size_shown(size)}) is sent.]"
+
+
+def here_from_desk(path: str) -> str:
+    """Say where a file of the visit is now."""
+    return f"[It is here: {sanitize(path)}]"
+
+
+def refused_at_desk(refused: DeskFileRefused) -> str:
+    """Say why a file of a visit is not sent or fetched."""
+    return f"[Not done: {sanitize(str(refused))}.]"
 
 
 def name_shown(file: FileTransfer) -> str:

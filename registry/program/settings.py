@@ -32,6 +32,7 @@ from chatapp.registry.rules.people.access import AccessSettings, Bans
 from chatapp.registry.telemetry.logs import LogFormat
 from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk.form import is_region
+from chatapp.wire.desk.kinds import KINDS
 from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from
@@ -174,6 +175,13 @@ def _flaw_of_metrics(text: str) -> str:
 
 def _flaw_of_hours(texts: Iterable[str]) -> str:
     return _flaw_of(Hours, texts)
+
+
+def _flaw_of_kinds(texts: Iterable[str]) -> str:
+    unknown = next((text for text in texts if text not in KINDS), None)
+    return (
+        "" if unknown is None else f'"{quoted(unknown)}" is no kind of files that a desk can take'
+    )
 
 
 def _flaw_of_answers(texts: Iterable[str]) -> str:
@@ -379,6 +387,12 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = DeskSettings().hours
     keep_sessions: KeptDays = DeskSettings().keep_sessions
     keep_transcripts: KeptDays = DeskSettings().keep_transcripts
+    files_largest: Annotated[int, _number("bytes", 0, 20_000_000)] = DeskSettings().files_largest
+    files_talk: Annotated[int, _number("bytes", 0, 1_000_000_000)] = DeskSettings().files_talk
+    files_total: Annotated[int, _number("bytes", 0, 1_000_000_000)] = DeskSettings().files_total
+    file_kinds: Annotated[Texts, _some(f"of {', '.join(KINDS)}", len(KINDS)), _flaw_of_kinds] = (
+        DeskSettings().file_kinds
+    )
     answers: Annotated[
         Texts,
         _some('different entries such as "greet: How can I help?"', DESK_ANSWERS_MAX),

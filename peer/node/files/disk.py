@@ -47,6 +47,11 @@ def _open(path: Path, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_BINARY", 0), _FILE_MODE)
 
 
+def open_file(path: Path) -> int:
+    """Make a file for its owner alone. Raises FileExistsError if there is one, OSError."""
+    return _open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+
+
 # --- ours
 
 
@@ -64,7 +69,7 @@ class PreparedFile(NamedTuple):
 def prepare(path: Path, key: bytes) -> PreparedFile:
     """Read a file and return what its offer says. Raises FileRefused."""
     try:
-        with _opened(path) as (descriptor, found):
+        with opened(path) as (descriptor, found):
             if found.st_size > FILE_MAX:
                 raise FileRefused(FileRefusal.TOO_LARGE, str(path))
             hashes = _hashes_of(descriptor, found.st_size, ChunkSeal(key))
@@ -80,7 +85,7 @@ def prepare(path: Path, key: bytes) -> PreparedFile:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
     """Open a file to read it. Raises FileRefused for what is none, such as a pipe that never
     ends."""
     descriptor = _open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -276,14 +281,14 @@ class PartFile:
         os.fsync(self._file)
         if self._is_left:
             raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR), str(self.path))
-        for path in _free_names(self._target):
+        for path in free_names(self._target):
             try:
                 os.link(self.path, path, follow_symlinks=False)
             except FileExistsError:
                 continue
             except OSError:  # this file system knows no second names: take the name first
                 try:
-                    os.close(_open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                    os.close(open_file(path))
                 except FileExistsError:
                     continue
                 self.path.replace(path)
@@ -313,11 +318,11 @@ class FoundFile(NamedTuple):
 def find_finished(target: Path, offer: FileOffer, content: bytes) -> FoundFile | None:
     """Return the file if an earlier run gave it its name and ended before that was noted. What is
     under such a name counts by its hashes alone."""
-    for path in _free_names(target):
+    for path in free_names(target):
         try:
             if path.lstat().st_size != offer.size:
                 continue
-            with _opened(path) as (descriptor, _):
+            with opened(path) as (descriptor, _):
                 hashes = _hashes_of(descriptor, offer.size, ChunkSeal(offer.key))
         except FileNotFoundError:
             return None
@@ -334,7 +339,8 @@ def part_path(target: Path, content: bytes) -> Path:
     return target.with_name(f"{target.name}.{content[:8].hex()}.part")
 
 
-def _free_names(target: Path) -> Iterator[Path]:
+def free_names(target: Path) -> Iterator[Path]:
+    """Yield a path, then others like it."""
     yield target
     for number in range(2, _NAMES_TRIED):
         yield target.with_name(f"{target.stem} ({number}){target.suffix}")

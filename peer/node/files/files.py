@@ -123,7 +123,8 @@ class Files:
         self._worker.close()
 
     @functools.cached_property
-    def _downloads(self) -> Path:
+    def downloads(self) -> Path:
+        """Where files are put that the user gives no other place."""
         return self._chosen_downloads or platform_downloads()
 
     # --- requests
@@ -225,9 +226,9 @@ class Files:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
         if self._bounds is not None:
-            place = Path(path) if path else self._downloads / file.name
+            place = Path(path) if path else self.downloads / file.name
             self._bounds.check(place, grows_by=file.size)
-        target = target_of(path, self._downloads, file.name)
+        target = target_of(path, self.downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
             if line is None or line.related is None or not line.related.raw:
@@ -236,7 +237,7 @@ class Files:
             file.key, file.pages = offer.key, offer.pages
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
-        file.path = "" if target == self._downloads / file.name else str(target)
+        file.path = "" if target == self.downloads / file.name else str(target)
         await self._stored()
         if file.state is FileState.WAITING and file.id not in self._fetches:
             self._fetch(file)  # the user has not stopped it meanwhile
@@ -313,7 +314,7 @@ class Files:
         return file
 
     def _target(self, file: KnownFile) -> Path:
-        return Path(file.path) if file.path else self._downloads / file.name
+        return Path(file.path) if file.path else self.downloads / file.name
 
     def _part_of(self, file: KnownFile) -> Path:
         return part_path(self._target(file), file.content)

@@ -88,6 +88,10 @@ WRONG: dict[str, list[str]] = {
     "no_show_after": ["0", "86401", '"180"', "nan"],
     "keep_sessions": ["-1", "367", '"7"'],
     "keep_transcripts": ["-0.1", "366.5", '"7"'],
+    "files_largest": ["-1", "20000001", "0.5"],
+    "files_talk": ["-1", "1000000001"],
+    "files_total": ["-1", "1000000001"],
+    "file_kinds": ['["exe"]', '["PDF"]', '["html", "pdf"]', '"pdf"'],
     "servers": [
         '"a:5000"',
         '["a"]',

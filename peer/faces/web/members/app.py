@@ -30,12 +30,12 @@ from chatapp.peer.faces.web.limits import (
     WINDOW_STAYS,
     WINDOWS_MAX,
 )
-from chatapp.peer.faces.web.members.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
-from chatapp.peer.faces.web.members.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.page import ASSETS
+from chatapp.peer.faces.web.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.panes import next_with_news
