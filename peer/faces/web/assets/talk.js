@@ -245,10 +245,10 @@ async function giveNext() {
   if (!file) { giving.files = []; giving.isBusy = false; if (form) form.querySelector("output").textContent = ""; return; }
   giving.isBusy = true;
   form.querySelector("output").textContent = (told.giving || "Sending {name} …").replace("{name}", () => file.name);
-  const query = new URLSearchParams({ name: file.name.slice(-MOST_NAMED) });
-  if (form.elements.visit) query.set("visit", form.elements.visit.value);
+  const place = new URL(form.action);
+  place.searchParams.set("name", file.name.slice(-MOST_NAMED));
   try {
-    const answer = await fetch(`upload?${query}`, { method: "POST", body: file, headers: { accept: "application/json", "content-type": "application/octet-stream" } });
+    const answer = await fetch(place, { method: "POST", body: file, headers: { accept: "application/json", "content-type": "application/octet-stream" } });
     if (answer.ok) warn(""); else { warn(await answer.text()); giving.files = []; }
   } catch { warn(told.failed || NOT_DONE); giving.files = []; }
   giveNext();
