@@ -64,7 +64,7 @@ fuzz: $(VENV)/.tested  ## simulate SEEDS=20000 worlds, run the properties longer
 	@$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 faults: $(VENV)/.tested  ## the whole fault lab: every fault of docs/explanation/reliability.md in full, with its figure (about 20 min)
-	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest $(UNLIMITED) tests/faults
+	@CHATAPP_FAULTS=1 $(BIN)/python -m pytest $(UNLIMITED) tests/faults tests/peer/node tests/peer/rpc tests/peer/doctor
 
 soak: $(VENV)/.installed  ## BOTS=200 bots under random faults for MINUTES=20; memory and descriptors must stay flat
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --bots $(BOTS)

@@ -96,6 +96,14 @@ class Pair:
         """Seconds of processor time that both ends have had so far, all their threads included."""
         return self.alice.cpu() + self.bob.cpu()
 
+    def index(self, folder: Path) -> None:
+        """Have both file and index all that was said, in a folder; nobody waits until they would do
+        so by themselves."""
+        for node in (self.alice, self.bob):
+            node.ask(json.dumps({"do": "index"}))
+        if not are_indexed(folder, self.said):
+            raise Failed("not everything is filed and indexed")
+
     def lose(self, share: float) -> None:
         """Let both nodes lose this share of datagrams."""
         for node in (self.alice, self.bob):
@@ -104,12 +112,16 @@ class Pair:
 
 def wait_until_indexed(folder: Path, lines: int) -> None:
     """Wait until the peers in a folder have filed and indexed so many lines."""
-    histories = list(folder.glob("*/**/history.db"))
     deadline = time.monotonic() + _FILED_WITHIN
-    while not all(_is_indexed(history, lines) for history in histories):
+    while not are_indexed(folder, lines):
         if time.monotonic() > deadline:
             raise Failed("not everything was filed and indexed in time")
         time.sleep(0.2)
+
+
+def are_indexed(folder: Path, lines: int) -> bool:
+    """Whether the peers in a folder have filed and indexed so many lines."""
+    return all(_is_indexed(history, lines) for history in folder.glob("*/**/history.db"))
 
 
 def _is_indexed(history: Path, lines: int) -> bool:
@@ -293,10 +305,10 @@ def _one_pair(plan: Plan) -> Iterator[Figure]:
             found = both.stream(count, 64)
             ours.append(count / found["seconds"])
             cost.append((found["cpu"] + found["bob"]) / count * 1e6)
-            wait_until_indexed(folder, both.said)
+            both.index(folder)
             before = both.cpu
             both.stream(count, 64, SENTENCES)
-            wait_until_indexed(folder, both.said)
+            both.index(folder)
             whole.append((both.cpu - before) / count * 1e6)
             alice.add(found["cpu"], found["seconds"])
             bob.add(found["bob"], found["seconds"])

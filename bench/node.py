@@ -17,6 +17,7 @@ Told by lines of JSON on standard input, answers by one line each:
     {"do": "fetched"}              when it is there, how long it took
     {"do": "ignore"}               the file that was offered last is not wanted
     {"do": "here"}                 the bytes of it that are here
+    {"do": "index"}                when all that was said is filed and indexed
     {"do": "lose", "share": S}     from now on, this share of the datagrams to us is lost
 
 Texts have 100 bytes where no other size is asked for. They begin with their index, so the receiver
@@ -158,6 +159,9 @@ class Node:
             case "fetched":
                 assert self._fetching is not None
                 tell(await self._fetching)
+            case "index":
+                await self._me.past.search("any")  # a reader has all filed and indexed first
+                tell({})
             case "lose":
                 LossyEndpoint.loss.share = order["share"]
                 tell({})

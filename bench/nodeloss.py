@@ -34,10 +34,11 @@ from chatapp.wire.codec import FrameReader, Kind, decode_notice, decode_row, enc
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity
-from chatapp.wire.limits import LINK_FRAME_MAX
+from chatapp.wire.limits import CUT_SIZE, LINK_FRAME_MAX
 from chatapp.wire.messages.link import PeerRequest
 from chatapp.wire.messages.rooms import GroupGranted
-from chatapp.wire.messages.table import FetchTable, Row, TablePage
+from chatapp.wire.messages.table import ONLINE, FetchTable, RosterPage, TablePage
+from chatapp.wire.roster import KEY_SIZE, entries_of
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 
 NODES: Final = 3
@@ -75,8 +76,8 @@ class Traveller:
         self.udp.setblocking(False)
         self.udp.bind((self.host, 0))
         self.link: socket.socket | None = None
-        self.rows: dict[bytes, Row] | None = None
-        """The table itself, for the person who looks into rows."""
+        self.online: dict[bytes, bool] | None = None
+        """Who is online by the beginnings of their keys, for the person who looks into rows."""
         self.version = self.sender_index = self.rows_fetched = 0
         self.is_in = False
         """Whether the link is attached, and the whole table was fetched over it."""
@@ -162,7 +163,7 @@ class Traveller:
                 self._sealer, self._begun = self._begun.answered(whole), None
             elif whole[0] != Kind.GROUP_RELAYED:
                 notice = decode_notice(self._sealer.open(whole))
-                if isinstance(notice, TablePage):
+                if isinstance(notice, TablePage | RosterPage):
                     self._take(notice)
                 elif isinstance(notice, GroupGranted) and not self.is_in:
                     self._granted(notice.sender_index)
@@ -177,11 +178,18 @@ class Traveller:
         if self.link is not None and self._sealer is not None:
             self.link.send(frame(self._sealer.seal(encode(asked))))
 
-    def _take(self, page: TablePage) -> None:
+    def _take(self, page: TablePage | RosterPage) -> None:
         self.version = max(self.version, page.version)
-        self.rows_fetched += len(page.rows)
-        if self.rows is not None:
-            self.rows |= {row.card.identity: row for row in map(decode_row, page.rows)}
+        if isinstance(page, TablePage):
+            self.rows_fetched += len(page.rows)
+            rows = map(decode_row, page.rows) if self.online is not None else ()
+            shown = [(row.card.identity, row.online) for row in rows]
+        else:
+            self.rows_fetched += len(page.keys) // KEY_SIZE + len(page.cuts) // CUT_SIZE
+            both = entries_of(page) if self.online is not None else ()
+            shown = [(entry.key, entry.presence in ONLINE) for some in both for entry in some]
+        if self.online is not None:
+            self.online |= {key[:CUT_SIZE]: is_online for key, is_online in shown}
         if page.more:
             self.fetch()
         else:
@@ -197,7 +205,7 @@ class Travellers:
         self._readers: dict[int, Callable[[float], None]] = {}
         self._timers_at = 0.0
         self.witness: Final = people[0]
-        self.witness.rows = {}
+        self.witness.online = {}
         for one in people:
             self._watch(one.udp, lambda now, one=one: self._datagrams_came(one, now))  # type: ignore[misc]
 
@@ -257,8 +265,8 @@ class Travellers:
 
     def whole_table(self, began: float) -> float:
         """Wait until the table shows everybody online. Return the seconds since `began`."""
-        rows = self.witness.rows
-        assert rows is not None
+        online = self.witness.online
+        assert online is not None
         asked_at = 0.0
 
         def is_whole() -> bool:
@@ -266,7 +274,7 @@ class Travellers:
             if (now := time.monotonic()) >= asked_at + 0.1:
                 asked_at = now
                 self.witness.fetch()
-            return sum(row.online for row in rows.values()) == len(self.people)
+            return sum(online.values()) == len(self.people)
 
         self.wait_until(is_whole, began + _PATIENCE)
         return time.monotonic() - began

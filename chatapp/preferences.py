@@ -47,6 +47,8 @@ class Preferences(NamedTuple):
     """People whose files are fetched without a question."""
     auto_accept_size: int = 100_000_000
     """Bytes of such a file at most."""
+    page_files: int | None = None
+    """Bytes of all copies of files that a page may give; None for the usual ones."""
 
 
 def preferences_in(home: Path) -> Preferences:
@@ -99,6 +101,8 @@ def _preferences(table: dict[str, object]) -> Preferences:
                 chosen = chosen._replace(auto_accept=_names(key, value))
             case "auto_accept_size":
                 chosen = chosen._replace(auto_accept_size=_size(key, value))
+            case "page_files":
+                chosen = chosen._replace(page_files=_size(key, value))
             case _:
                 raise ValueError(f"{quoted(key)}: unknown key; {_advice(key)}")
     return chosen

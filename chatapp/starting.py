@@ -7,6 +7,7 @@ word. Each imports its program itself, so that a peer never loads the registry.
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -195,7 +196,7 @@ def talk(
         log_level=level,
         ask_name=ask_another_name if not plain and is_terminal() else None,
         may_show_lines=face is None,
-        beside=_page_beside() if options.web else None,
+        beside=_page_beside(prefers) if options.web else None,
     )
 
 
@@ -208,7 +209,7 @@ def _auto_accept(prefers: Preferences) -> "AutoAccept | None":
     return AutoAccept(people=prefers.auto_accept, size_most=prefers.auto_accept_size)
 
 
-def _page_beside() -> "Beside":
+def _page_beside(prefers: Preferences) -> "Beside":
     """Return what serves a page beside a terminal. Raises Misuse where its libraries are missing."""
     try:
         from chatapp.peer.faces.web.members.main import page_beside
@@ -216,7 +217,7 @@ def _page_beside() -> "Beside":
         if not is_of_web(missing):
             raise
         raise Misuse(f"--web {needs_extra('web')}") from None
-    return page_beside
+    return partial(page_beside, uploads=prefers.page_files)
 
 
 def _places(mode: str, name: str, named: ServerWords) -> tuple[tuple[Address, ...] | None, int]:

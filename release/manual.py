@@ -246,7 +246,9 @@ def _option(option: OptionRow) -> str:
 
 def _setting(key: str, default: object, about: str) -> Iterator[str]:
     yield _item(_bold(key), about)
-    default_text = "none" if default is None else msgspec.json.encode(default).decode()
+    default_text = (
+        "none" if default is None else msgspec.json.encode(default).decode().replace('","', '", "')
+    )
     ways = [f"Environment: {VARIABLES[key]}."]
     ways += [f"Command line: {OPTIONS[key].spelling}."] if key in OPTIONS else []
     yield ".IP"

@@ -58,6 +58,15 @@ class SealError(WireError):
         return f"seal refused: {quoted(self.reason)}"
 
 
+class UnknownAuthor(SealError):
+    """The author of a datagram is nobody whom we know."""
+
+    def __init__(self, author: bytes) -> None:
+        super().__init__("of somebody whom we do not know")
+        self.author = author
+        """The identity key that it names, which nothing has proved; empty if it names none."""
+
+
 class TextTooLong(WireError):
     """Text of more bytes (UTF-8) than one message may have."""
 

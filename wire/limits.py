@@ -54,6 +54,28 @@ addresses whatever becomes of the registry, and a thousand do not cost each newc
 CARDS_MAX: Final = 64
 """Rows that may be asked for at once: an answer must not be larger than a page."""
 
+WATCHED_MAX: Final = 512
+"""People whom a link may watch: each costs the registry an entry, and each change a notice."""
+
+SIGHTS_MAX: Final = 64
+"""People in one notice of changes: the longest names, addresses and words of 64 fit a frame."""
+
+FOUND_MAX: Final = 50
+"""People in one answer to Find."""
+
+FINDS_PER_SECOND: Final = 1.0
+"""Searches a second of one person, averaged: whoever wants to list a hundred thousand people takes
+half an hour."""
+
+FINDS_BURST: Final = 30.0
+"""Searches of one person at once: a new page of the channel's log has many strangers."""
+
+FINDS_NETWORK_FACTOR: Final = 20
+"""How many times as many all people of one network may make: identities cost nothing."""
+
+WATCH_UNIT: Final = 16
+"""Keys in a Watch that count as one request."""
+
 CUT_SIZE: Final = 4
 """Bytes of a cut key in a roster. Two people whose keys begin alike make the peer ask anew for a
 page, so it must be rare by chance; nothing depends on it when it is on purpose."""
@@ -74,8 +96,12 @@ network drops larger segments and its ICMP messages too (a black hole), they van
 link would stall for ever."""
 
 LINK_STALL_TIMEOUT: Final = 10.0
-"""Seconds for which data on a link may stay unanswered, or unacknowledged by the other machine.
-After that the link counts as lost, and a message on it takes another way within 12 s."""
+"""Seconds for which a peer's data on a link may stay unanswered. After that the link counts as
+lost, and a message on it takes another way within 12 s."""
+
+LINK_UNACKNOWLEDGED_MAX: Final = 20.0
+"""Seconds for which data may stay unacknowledged by the other machine before TCP ends a link. On a
+radio link whose queue is full TCP waits for 9 s before it repeats what was lost there."""
 
 LINK_RATE_LEAST: Final = 1_024
 """Bytes a second that even a radio link of 9.6 kbit/s carries: a peer waits a second longer for an
@@ -279,6 +305,25 @@ RELAYS_PER_NETWORK: Final = 400.0
 
 RELAYS_PER_NETWORK_BURST: Final = 800.0
 """The same limit for datagrams at once."""
+
+FILE_RELAYS_PER_SECOND: Final = 300.0
+"""Datagrams a second with pieces of files that are relayed for one sender, averaged: some 300 kB."""
+
+FILE_RELAYS_BURST: Final = 150.0
+"""The same at once."""
+
+FILE_RELAYS_IN_ALL: Final = 3_000.0
+"""The same a second for all senders together: files take a small part of a registry."""
+
+FILE_RELAY_NETWORK_SHARES: Final = 4
+"""How many times the bytes of one person those of one network may be together."""
+
+FILE_RELAY_PAUSE: Final = 60
+"""Seconds that are waited when they are used up, beside those until some are left again."""
+
+FILE_RELAY_BYTES: Final = 10_000_000
+"""Bytes of files that are relayed for one sender in an hour, and at once, if no setting says
+otherwise."""
 
 REQUESTS_QUEUED_MAX: Final = 8
 """Requests of one identity that wait behind one that waits for the disk: more than a person types
@@ -485,6 +530,29 @@ DESK_PAST_BYTES_SHOWN: Final = 48 * 1024
 DESK_PAST_LINE_SHOWN: Final = 2_000
 """Characters of a line in an answer to `.past`."""
 
+DESK_FILE_NAME_MAX: Final = 255
+"""Characters of the name of a file that somebody sends at the desk: as many as systems allow."""
+
+DESK_PIECE_SIZE: Final = 32 * 1_024
+"""Bytes of a piece of such a file: two on their way leave room for lines on a link."""
+
+DESK_FILES_BURST: Final = 20.0
+"""Files at once of one visit or, for visits that do not come through a gateway, of one host: each
+costs disk writes, also one that is taken back."""
+
+DESK_FILES_PER_SECOND: Final = 0.1
+"""The same a second, after that."""
+
+DESK_FILES_SHARE: Final = 4
+"""Which part of the desk's place for files the visitors of one host may fill: no network alone keeps
+the others out. Of one gateway, twice as much."""
+
+DESK_UPLOAD_IDLE_MAX: Final = 30.0
+"""Seconds after its last piece for which the place of a file that is not whole is kept."""
+
+DESK_UPLOAD_MAX: Final = 600.0
+"""The same, after its first piece: slow senders do not keep the place from others."""
+
 DESK_UNTOLD_MAX: Final = 256
 """Visitors who were dropped from the line while they were away, and are told so when they come
 back."""
@@ -564,6 +632,9 @@ PIECE_SIZE: Final = 1_000
 
 TUNNEL_SPAN_MAX: Final = 1_024
 """Pieces that may be under way in one tunnel: 1 MB waits for an earlier piece at most."""
+
+RECIPIENTS_MAX: Final = 32
+"""People to whom one line of a user sends a message or a file each."""
 
 PORT_TRIES_MAX: Final = 4
 """Connections at a time that we make to tell others whether they can be reached."""

@@ -154,12 +154,16 @@ def looks_of(name: str) -> frozenset[str]:
     only in such characters, like "user1" and "userl" or "Lan" and "Ian", only one can be taken.
     Raises NameRefused for text that is not a name.
     """
-    return frozenset((skeleton(name), skeleton(name_key(name))))
+    key = name_key(name)
+    look = skeleton(name)
+    return frozenset((look,)) if key == name else frozenset((look, skeleton(key)))
 
 
 def skeleton(name: str) -> str:
     """Return what `name` looks like in its present spelling, in lower case: after UTS 39, section
     4."""
+    if name.isascii():
+        return name.translate(_PLAIN_ALIKE).casefold().replace("m", "rn")
     seen, made = "", name
     for _ in range(4):  # folding may produce another look-alike; it happens twice at most
         if made == seen:

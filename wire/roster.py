@@ -2,6 +2,7 @@
 cards and addresses (clause 3.3)."""
 
 import hashlib
+import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -12,7 +13,7 @@ import msgspec
 
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import CUT_SIZE, TABLE_PAGE_MAX, Name
-from chatapp.wire.messages.table import Presence, RosterPage, Row, StatusText
+from chatapp.wire.messages.table import Presence, RosterPage, Row, Sight, StatusText
 
 KEY_SIZE: Final = 32
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -160,6 +161,38 @@ def check_of(people: Iterable[tuple[bytes, str]]) -> bytes:
     in order."""
     known = b"".join(identity + _encode(name) for identity, name in people)
     return hashlib.blake2b(known, digest_size=16, person=b"chatapp roster").digest()
+
+
+def sight_of(row: Row) -> Sight:
+    """Return what a row says, with the number of its card in the card's place."""
+    card = row.card
+    return Sight(
+        card.identity,
+        card.name,
+        row.host,
+        row.port,
+        row.presence,
+        row.since,
+        row.sender_index,
+        card.counter,
+        row.version,
+        row.status,
+        row.away,
+    )
+
+
+def sight_digest(key: bytes, row: Row | Sight | None) -> int:
+    """Return what stands for somebody's row in the digest of a TableScope (8 bytes); 0 for somebody
+    who has no row, or no name any more."""
+    if row is None or row.presence is Presence.RELEASED:
+        return 0
+    said = key + _DIGESTED.pack(row.presence, row.since, row.sender_index)
+    return int.from_bytes(
+        hashlib.blake2b(said, digest_size=8, person=b"chatapp watched").digest(), "big"
+    )
+
+
+_DIGESTED: Final = struct.Struct(">BQI")
 
 
 def _steps(numbers: Sequence[int]) -> list[int]:

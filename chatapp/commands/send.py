@@ -1,4 +1,4 @@
-"""`ChatApp send`: the arguments for sending one message or file; `peer.faces.line.send` sends it."""
+"""`ChatApp send`: the arguments for sending a message or file; `peer.faces.line.send` sends it."""
 
 import os
 from typing import Annotated, Final
@@ -19,6 +19,8 @@ from chatapp.validation import (
     registry_key_from,
 )
 from chatapp.wire.address import parse_port, parse_servers
+from chatapp.wire.limits import RECIPIENTS_MAX
+from chatapp.wire.names import PeerName, name_key
 
 _ARGUMENTS: Final = ("name", "server-ip", "server-port", "to", "text")
 _SHORT: Final = ("name", "to", "text")
@@ -38,7 +40,8 @@ def send(
         list[str] | None,
         typer.Argument(
             metavar="NAME [SERVER-IP SERVER-PORT] TO TEXT",
-            help="A TEXT of - reads standard input. Without a server, it goes to the one of the last start of NAME.",
+            help="TO: a name, or several: bob,carol. A TEXT of - reads standard input. Without a server, it goes to the one "
+            "of the last start of NAME.",
         ),
     ] = None,
     data: Data = None,
@@ -53,7 +56,7 @@ def send(
         bool, typer.Option("--json", help="Print the receipt as one JSON object.")
     ] = False,
 ) -> int:
-    """Send one message or file to one person, wait for its outcome, and leave."""
+    """Send one message or file to one person or to each of several, wait for its outcome, and leave."""
     words = [*(words or []), *(() if file is None else (file,))]
     is_short = len(words) == len(_SHORT)
     check_options(words[: len(_SHORT if is_short else _ARGUMENTS) - 1])
@@ -63,7 +66,7 @@ def send(
     else:
         name, host, server_port, to, text = counted(words, "send", _ARGUMENTS)
         servers = parse_servers(host, parse_port(server_port, "server-port"), "server-ip")
-    me, other = own_name_from(name), name_from(to, "to")
+    me, others = own_name_from(name), _names_from(to)
     folder = folder_from(data)
     shown, demanded = code_from(code, os.environ), registry_key_from(registry_key, os.environ)
     if not text.strip():
@@ -87,5 +90,14 @@ def send(
         code=shown,
     )
     if file is not None:
-        return run_file(wanted, to=other, path=file, log_level=log_level.value)
-    return run(wanted, to=other, text=said, as_json=as_json, log_level=log_level.value)
+        return run_file(wanted, to=others, path=file, log_level=log_level.value)
+    return run(wanted, to=others, text=said, as_json=as_json, log_level=log_level.value)
+
+
+def _names_from(to: str) -> list[PeerName]:
+    """Return the people who are meant, each once. Raises Misuse."""
+    named = [name_from(one, "to") for one in to.split(",")]
+    names = list({name_key(one): one for one in named}.values())
+    if len(names) > RECIPIENTS_MAX:
+        raise Misuse(f"to: {len(names)} people; {RECIPIENTS_MAX} are the most")
+    return names

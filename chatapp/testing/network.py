@@ -15,7 +15,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.aio.datagram import DRAINED_A_WAKE_UP, Receive
 from chatapp.wire.aio.machine import MakeEndpoint, MakeLink
 from chatapp.wire.errors import PortInUse
-from chatapp.wire.limits import LINK_STALL_TIMEOUT
+from chatapp.wire.limits import LINK_UNACKNOWLEDGED_MAX
 
 FIRST_PORT: Final = 40_000
 """The first port that is given to a program that asks for any."""
@@ -369,7 +369,7 @@ class Path:
         now = self._loop.time()
         if self._network.is_lost(self._source.local.host, self._target.local.host):
             since = self._lost_since = now if self._lost_since is None else self._lost_since
-            if now - since >= LINK_STALL_TIMEOUT:
+            if now - since >= LINK_UNACKNOWLEDGED_MAX:
                 self._source.lost(TimeoutError())
                 return
             self._is_waiting = True

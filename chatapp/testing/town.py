@@ -73,6 +73,7 @@ class TownMachine:
             rng=rng,
             endpoint=make_endpoint_at(network, host),
             connect=connect,
+            is_wireless=lambda: False,
             listen=lambda port: SimulatedListener(network, Address(host, port)),
             disk=_QuickDisk(),
         )

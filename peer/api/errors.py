@@ -8,6 +8,8 @@ ChatAppError
 +-- FellBehind            a subscriber did not read in time      lost
 +-- NotAnswered           the registry did not answer            reason
 +-- ChangeRefused         a line is not to be changed so         reason
++-- FileRefused           a file is not offered or accepted      reason, path, detail
++-- DeskFileRefused       the help desk does not take a file     reason, limit, kinds
 +-- NotRunning            no program of ours offers this name     name, reason
 +-- NotResponding         our program of this name does not answer   name, process
 +-- ServerUnreachable     the server's name has no address now      reason
@@ -105,8 +107,44 @@ class FileRefusal(Explained):
     EXISTS = "exists", "there is a file of that name"
     NO_FOLDER = "no_folder", "the folder cannot be written to"
     NOT_KEPT = "not_kept", "our own disk takes no note of it"
+    NOT_WRITTEN = "not_written", "it cannot be written"
     NOT_YOURS = "not_yours", "it is on the machine of the web desk, and not in your folder"
     NO_ROOM = "no_room", "your folder at the web desk has no room for it"
+
+
+class DeskFileRefusal(Explained):
+    """Why the help desk does not take a file, or has none to give."""
+
+    OFF = "off", "this help desk takes no files"
+    TOO_LARGE = "too_large", "it is empty, or larger than this help desk takes"
+    WRONG_KIND = "wrong_kind", "this help desk takes no files of this kind"
+    NOT_WHAT_IT_SAYS = "not_what_it_says", "its content is not what its name says"
+    TALK_FULL = "talk_full", "the files of this conversation have no room for it"
+    DESK_FULL = "desk_full", "the help desk has no room for it now"
+    TOO_FAST = "too_fast", "too many files at once"
+    NOT_SERVED = "not_served", "the conversation does not go on now"
+    LOST = "lost", "it did not arrive whole"
+    UNANSWERED = "unanswered", "the server does not answer"
+    NOT_HERE = "not_here", "the help desk does not have it any more"
+
+
+class DeskFileRefused(ChatAppError):
+    """The help desk does not take a file, or has none to give."""
+
+    def __init__(
+        self, reason: DeskFileRefusal, limit: int = 0, kinds: tuple[str, ...] = ()
+    ) -> None:
+        """`limit`: the most bytes, of TOO_LARGE and TALK_FULL. `kinds`: the ends of the names that
+        it takes, of WRONG_KIND."""
+        super().__init__(reason, limit, kinds)
+        self.reason = reason
+        self.limit = limit
+        self.kinds = kinds
+
+    def __str__(self) -> str:
+        detail = f" (at most {self.limit:,} bytes)" if self.limit else ""
+        detail = f" (it takes {', '.join(self.kinds)})" if self.kinds else detail
+        return f"{self.reason.meaning}{detail}"
 
 
 class FileRefused(ChatAppError):

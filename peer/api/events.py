@@ -127,6 +127,7 @@ class CommandFailure(Explained):
         "line_not_serving",
         "the line was not sent: the registry cannot write to its disk",
     )
+    LINE_NO_UPLOAD = "line_no_upload", "the registry does not have the file whole: send it again"
     LINE_GONE = "line_gone", "there is no such line of ours to change any more"
     UNREACHABLE = "unreachable", "there is no link to the registry"
 
@@ -240,6 +241,15 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Why they do not answer now though they are online; empty: they do not say; None: they do."""
 
 
+class PeopleFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the people whose names begin alike, by name. The addresses of those whom the
+    registry does not tell us of are not known."""
+
+    people: tuple[Person, ...]
+    more: bool
+    """Whether others follow behind the last one."""
+
+
 class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `who`. `is_whole`: everybody is to be shown, however many are away. `talked`:
     the names of those with whom the user has talked, who come first among these."""
@@ -247,6 +257,12 @@ class PeopleListed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     people: tuple[Person, ...]
     is_whole: bool = False
     talked: tuple[str, ...] = ()
+    others: int = 0
+    """How many more are online, of whom the registry does not tell us."""
+    first: str = ""
+    """With what the names were to begin; empty if that was not asked."""
+    more: bool = False
+    """Whether more names begin so."""
 
 
 class TableChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):

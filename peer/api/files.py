@@ -24,6 +24,7 @@ class FileWay(Explained):
 
     TCP = "tcp", "a TCP connection between the two programs"
     UDP = "udp", "datagrams between the two: no TCP connection can be made"
+    SERVER = "server", "the registry, which passes little on: nothing goes between the two directly"
 
 
 class FileReply(Explained):
@@ -43,6 +44,10 @@ class FileTrouble(Explained):
     WRONG_BYTES = "wrong_bytes", "what came is not what was offered"
     NO_SPACE = "no_space", "our disk has no space for it"
     OWN_DISK = "own_disk", "our disk does not take it"
+    NOT_RELAYED = (
+        "not_relayed",
+        "nothing goes between the two directly, and the registry passes no more on for now; it goes on by itself",
+    )
     NO_PERSON = "no_person", "the one who offered it is not in the table"
 
 

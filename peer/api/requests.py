@@ -18,7 +18,7 @@ import msgspec
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import Conversation
-from chatapp.peer.api.events import Event, Person
+from chatapp.peer.api.events import Event, Person, Said
 from chatapp.peer.api.files import FileTransfer
 from chatapp.peer.api.findings import Finding
 from chatapp.peer.api.past import (
@@ -30,6 +30,7 @@ from chatapp.peer.api.past import (
     Unshown,
 )
 from chatapp.peer.api.state import State
+from chatapp.wire.limits import FOUND_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 
 Answer = TypeVar("Answer")
@@ -294,6 +295,22 @@ class ListPeople(Request[tuple[events.Person, ...]], frozen=True, kw_only=True):
     """Whether to ask the registry first, for a moment, for addresses that only it knows."""
 
 
+class FindPeople(Request[events.PeopleFound], frozen=True, kw_only=True):
+    """Return the people whose names begin so, also those of whom the registry does not tell us.
+    Waits while the registry does not want to be asked so soon. Raises NotAnswered when it is away."""
+
+    first: str = ""
+    """In any case; everybody is found if it is empty, nobody if no name can begin so."""
+    after: str = ""
+    """Only those behind this name."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=FOUND_MAX)] = FOUND_MAX
+    only_online: bool = False
+
+
+class CountOnline(Request[int], frozen=True, kw_only=True):
+    """Return how many people are online, also those of whom the registry does not tell us."""
+
+
 class ReadState(Request[State], frozen=True, kw_only=True):
     """Return the state. Who gets events is told of each change."""
 
@@ -489,6 +506,13 @@ class ListUnshown(Request[Unshown], frozen=True, kw_only=True):
 # --- the help desk, as one of its operators uses it
 
 
+class FetchedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is here now."""
+
+    path: str
+    size: int
+
+
 class AskDesk(Command, frozen=True, kw_only=True):
     """Ask the registry for something, such as `TakeDuty(0, "")`; events tell what comes of it. The
     reference and the visit of the request are filled in by the peer. A `DropVisitor` or
@@ -540,6 +564,32 @@ class ChangeAtDesk(Request[None], frozen=True, kw_only=True):
     """As in `SayAtDesk`."""
 
 
+class SendDeskFile(Request[Said], frozen=True, kw_only=True):
+    """Send a file of ours to our visitor, and return the line that brings it once the registry has the
+    file; `SaidByUs` tells other windows. Raises FileRefused, DeskFileRefused."""
+
+    path: str
+    line: Id
+    """As in `SayAtDesk`; the next three too."""
+    visit: Id | None = None
+    entered_at: float | None = None
+    key: Id = 0
+
+
+class FetchDeskFile(Request[FetchedFile], frozen=True, kw_only=True):
+    """Fetch the file of a line of the present visit, or of a past session. Raises FileRefused,
+    DeskFileRefused."""
+
+    position: Id
+    """The number of the line."""
+    path: str = ""
+    """What to call it, or the folder where to put it; empty: its name, where files of others go."""
+    visit: Id = 0
+    """Of a past session, with the next two; 0: the present visit."""
+    name: str = ""
+    size: Id = 0
+
+
 class IsLineForDesk(Request[bool], frozen=True, kw_only=True):
     """Return whether text typed at this time (by the monotonic clock of the machine) is for a
     visitor, even one who has just left."""
@@ -584,6 +634,8 @@ AnyRequest = (
     | ShowRooms
     | ListRooms
     | ListPeople
+    | FindPeople
+    | CountOnline
     | ReadState
     | SetStatus
     | Rename
@@ -610,6 +662,8 @@ AnyRequest = (
     | AskDesk
     | SayAtDesk
     | ChangeAtDesk
+    | SendDeskFile
+    | FetchDeskFile
     | IsLineForDesk
     | ReadTalk
 )

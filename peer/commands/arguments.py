@@ -16,10 +16,12 @@ from chatapp.peer.api.requests import (
     EnterRoom,
     Examine,
     ExplainDelivery,
+    FetchDeskFile,
     OfferFile,
     ReadPage,
     SearchPast,
     Send,
+    SendDeskFile,
     SetTopic,
     ShowRegistryKey,
     ShowSafetyNumber,
@@ -49,8 +51,9 @@ from chatapp.peer.commands.meanings import (
 )
 from chatapp.peer.words import answers
 from chatapp.peer.words.changes import ACTION
+from chatapp.wire.desk.texts import NO_CLIENT
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import ROOM_SIGN, STATUS_MAX
+from chatapp.wire.limits import RECIPIENTS_MAX, ROOM_SIGN, STATUS_MAX
 from chatapp.wire.names import PeerName, is_same_name, name_key, peer_name, person_name
 
 SIGNS: Final = ("/", ".", "server:")
@@ -63,7 +66,6 @@ class Cut(enum.Enum):
     NOTHING = "nothing may follow"
     WORD = "one word"
     MAYBE_WORD = "one word or nothing"
-    MAYBE_SHOWN = "the word that the usage line shows, or nothing"
     TWO_WORDS = "two words"
     MAYBE_WORDS = "one word, two, or nothing"
     TEXT = "the whole rest, as typed"
@@ -95,11 +97,11 @@ NAME_AND_PATH: Final = Shape("<name or #room> <path>", Cut.WORD_AND_TEXT)
 NTH_AS_PATH: Final = Shape("[n] [as <path>]", Cut.MAYBE_TEXT)
 NAME_AND_KEY: Final = Shape("<name> <key>", Cut.WORD_AND_MAYBE_TEXT)
 MAYBE_COMMAND: Final = Shape("[command]", Cut.MAYBE_WORD)
-MAYBE_ALL: Final = Shape("[all]", Cut.MAYBE_SHOWN)
+MAYBE_ALL_OR_FIRST: Final = Shape("[all or letters]", Cut.MAYBE_WORD)
 MAYBE_NAME_AND_NUMBER: Final = Shape("[name] [n]", Cut.MAYBE_WORDS)
 MAYBE_CONVERSATION_AND_SPAN: Final = Shape("[name or room] [for]", Cut.MAYBE_WORDS)
-MAYBE_WHICH: Final = Shape("[id, last or file n]", Cut.MAYBE_TEXT)
-MAYBE_NTH_OR_FILE: Final = Shape("[n, or file n]", Cut.MAYBE_TEXT)
+MAYBE_WHICH: Final = Shape("[id or file n]", Cut.MAYBE_TEXT)
+MAYBE_NTH_OR_FILE: Final = Shape("[n or file n]", Cut.MAYBE_TEXT)
 MAYBE_NTH: Final = Shape("[n]", Cut.MAYBE_WORD)
 NTH_AND_TEXT: Final = Shape("[n] <text>", Cut.TEXT)
 NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
@@ -107,6 +109,8 @@ NTH_AND_EMOJI: Final = Shape("[n] <emoji>", Cut.TEXT)
 
 MAYBE_QUEUE: Final = Shape("[queue]", Cut.MAYBE_WORD)
 ANSWER: Final = Shape("[answer]", Cut.MAYBE_WORD)
+FILE_PATH: Final = Shape("<path>", Cut.TEXT)
+NTH_FILE: Final = Shape("<n> [as <path>]", Cut.TEXT)
 QUEUE: Final = Shape("<queue>", Cut.WORD)
 MAYBE_PAST: Final = Shape("[n or name]", Cut.MAYBE_TEXT)
 POSITION: Final = Shape("<n>", Cut.WORD)
@@ -149,8 +153,6 @@ def usage(spelling: str, shape: Shape) -> str:
     return f"{spelling} {shape.shown}".rstrip()
 
 
-RECIPIENTS_MAX: Final = 32
-"""People to whom one line sends a message each."""
 HISTORY_SHOWN: Final = 20
 HISTORY_MAX: Final = PAGE_MAX
 _NUMBER_DIGITS: Final = 9
@@ -242,9 +244,9 @@ def act(_: Context, text: str) -> Meaning:
 def offer_file(context: Context, name: str, path: str) -> Meaning:
     """Read a recipient, or a room with its sign, and a path, as typed or as a terminal pastes it."""
     if name.startswith(ROOM_SIGN):
-        to_room = named(lambda to: OfferFile(conversation=room(to), path=_path(path)))
+        to_room = named(lambda to: OfferFile(conversation=room(to), path=path_typed(path)))
         return to_room(context, name.removeprefix(ROOM_SIGN))
-    to_one = other_person(lambda to: OfferFile(conversation=person(to), path=_path(path)))
+    to_one = other_person(lambda to: OfferFile(conversation=person(to), path=path_typed(path)))
     return to_one(context, name)
 
 
@@ -255,7 +257,7 @@ def accept_offer(_: Context, words: str = "") -> Meaning:
     nth = number(digits) if digits else None
     if (digits and nth is None) or (_as and not path.strip()):
         return Mistake(answers.usage_line("/accept [n] [as <path>]"))
-    return AcceptOffer(nth, _path(path))
+    return AcceptOffer(nth, path_typed(path))
 
 
 def _file_number(words: str) -> int | None:
@@ -277,7 +279,21 @@ def of_file(spelling: str, meaning: Callable[[int | None], Meaning]) -> Callable
     return read
 
 
-def _path(typed: str) -> str:
+def send_at_desk(context: Context, path: str) -> Meaning:
+    """Read the path of a file for the visitor."""
+    return SendDeskFile(path=path_typed(path), line=0) if context.serves else Mistake(NO_CLIENT)
+
+
+def get_at_desk(_: Context, words: str) -> Meaning:
+    """Read the number of a file of the visit, and what to call it."""
+    first, _as, path = f" {words.strip()} ".partition(" as ")
+    nth = number(first.strip())
+    if nth is None or (_as and not path.strip()):
+        return Mistake(answers.usage_line(".get <n> [as <path>]"))
+    return FetchDeskFile(position=nth, path=path_typed(path))
+
+
+def path_typed(typed: str) -> str:
     """Return the path that is meant: a terminal on which a file is dropped quotes it, or puts a
     backslash before each blank."""
     path = typed.strip()
@@ -392,8 +408,10 @@ def examine(context: Context, *words: str) -> Meaning:
 
 
 def show_people(_: Context, word: str = "") -> Meaning:
-    """Read whether everybody is to be shown."""
-    return ShowPeople(is_whole=bool(word))
+    """Read whether everybody is to be shown, or those whose names begin so. Who is called `all`, or
+    so that the name begins with it, is found by `al`."""
+    is_whole = word.lower() == "all"
+    return ShowPeople(is_whole=is_whole, first="" if is_whole else word)
 
 
 def explain(_: Context, which: str = "last") -> Meaning:
@@ -434,7 +452,7 @@ def cancel(_: Context, words: str = "") -> Meaning:
     if (nth := _file_number(words)) is not None:
         return CancelFile(nth or None)
     which = _which(words.strip()) if words else LAST
-    wrong = Mistake(answers.usage_line("/cancel [n, or file n]"))
+    wrong = Mistake(answers.usage_line("/cancel [n or file n]"))
     return wrong if which is None else CancelLine(which)
 
 

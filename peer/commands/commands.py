@@ -20,8 +20,9 @@ from chatapp.peer.api.requests import (
 )
 from chatapp.peer.commands.arguments import (
     ANSWER,
+    FILE_PATH,
     HISTORY_SHOWN,
-    MAYBE_ALL,
+    MAYBE_ALL_OR_FIRST,
     MAYBE_COMMAND,
     MAYBE_CONVERSATION,
     MAYBE_CONVERSATION_AND_SPAN,
@@ -44,6 +45,7 @@ from chatapp.peer.commands.arguments import (
     NTH_AND_EMOJI,
     NTH_AND_TEXT,
     NTH_AS_PATH,
+    NTH_FILE,
     OPERATOR,
     POSITION,
     POSITIONS,
@@ -59,6 +61,7 @@ from chatapp.peer.commands.arguments import (
     cancel,
     examine,
     explain,
+    get_at_desk,
     go_away,
     join,
     mute,
@@ -74,6 +77,7 @@ from chatapp.peer.commands.arguments import (
     say,
     search,
     send_all,
+    send_at_desk,
     send_direct,
     set_status,
     show_history,
@@ -173,7 +177,23 @@ _ANSWER: Final = Command(
     example="greet",
     read=lambda _, word="": SayAnswer(word),
 )
-_AFTER: Final = {"off": (_SAY,), "note": (_ANSWER,)}
+_FILES: Final = (
+    Command(
+        spellings=(".file",),
+        shape=FILE_PATH,
+        summary="help desk: send a file to your visitor",
+        example="plan.pdf",
+        read=send_at_desk,
+    ),
+    Command(
+        spellings=(".get",),
+        shape=NTH_FILE,
+        summary="help desk: fetch a file of the talk, by its number",
+        example="7 as plan.pdf",
+        read=get_at_desk,
+    ),
+)
+_AFTER: Final = {"off": (_SAY,), "note": (_ANSWER, *_FILES)}
 """Commands that ask for nothing of the registry, by the one behind which they are listed."""
 
 DESK_COMMANDS: Final = tuple(
@@ -222,7 +242,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/cancel",),
         shape=MAYBE_NTH_OR_FILE,
-        summary="take back your last message that waits, anywhere, or stop a file",
+        summary="take back a message that waits, or stop a file",
         example="file 3",
         read=cancel,
     ),
@@ -352,8 +372,8 @@ COMMANDS: Final = (
     ),
     Command(
         spellings=("who", "/who", "/users", "server:who"),
-        shape=MAYBE_ALL,
-        summary="show who is online, and 20 of the others, or all",
+        shape=MAYBE_ALL_OR_FIRST,
+        summary="show who is here and 20 others, all, or by name",
         read=show_people,
     ),
     Command(
@@ -451,7 +471,7 @@ COMMANDS: Final = (
     Command(
         spellings=("/why",),
         shape=MAYBE_WHICH,
-        summary="show how a message was delivered, try by try, or which way a file went",
+        summary="show how a message was delivered, or a file",
         example="last",
         read=explain,
     ),

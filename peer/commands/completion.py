@@ -8,8 +8,10 @@ from typing import Final, Protocol
 import msgspec
 
 from chatapp.peer.commands.arguments import (
+    FILE_PATH,
     NAME_AND_PATH,
     NTH_AS_PATH,
+    NTH_FILE,
     SIGNS,
     WORDS,
     Command,
@@ -22,6 +24,8 @@ from chatapp.wire.limits import ROOM_SIGN
 RECENT_MAX: Final = 256
 _BEFORE_PATHS: Final = {
     NAME_AND_PATH.shown: re.compile(r"\S+ +(.*)"),
+    FILE_PATH.shown: re.compile(r"(.*)"),
+    NTH_FILE.shown: re.compile(r"\d+ +as +(.*)"),
     NTH_AS_PATH.shown: re.compile(r"(?:\d+ +)?as +(.*)"),
 }
 """What stands before a path, in the arguments that have one; a path may have blanks."""

@@ -136,9 +136,10 @@ class ShowMembers(msgspec.Struct, frozen=True):
 
 class ShowPeople(msgspec.Struct, frozen=True):
     """List who is online, and when the others were last seen: those seen last, or `is_whole` all of
-    them."""
+    them. `first`: only people whose names begin so."""
 
     is_whole: bool = False
+    first: str = ""
 
 
 class ShowTable(msgspec.Struct, frozen=True):

@@ -133,9 +133,7 @@ def _arguments(row: Command, spelling: str, rest: str) -> tuple[str, ...] | None
             return None if word else ()
         case Cut.WORD:
             return None if after.strip(_BLANKS) else _some(word)
-        case Cut.MAYBE_SHOWN if word and word.lower() != row.shape.shown.strip("[]"):
-            return None
-        case Cut.MAYBE_WORD | Cut.MAYBE_SHOWN:
+        case Cut.MAYBE_WORD:
             return None if after.strip(_BLANKS) else (word,) if word else ()
         case Cut.MAYBE_WORDS:
             second, more = _first_word(after.lstrip(_BLANKS))

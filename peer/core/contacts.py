@@ -2,7 +2,7 @@
 keys are in doubt."""
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.identity import is_authentic
 from chatapp.wire.limits import CONTACTS_MAX
-from chatapp.wire.messages.table import ONLINE, Presence, Row
+from chatapp.wire.messages.table import ONLINE, Presence, Row, Sight
 from chatapp.wire.names import name_key
 
 RELAY_STICKS_FOR: Final = 60.0
@@ -156,6 +156,10 @@ class Contacts:
         """Identities whose lines are not shown."""
         self.verified: set[bytes] = set()
         """Identities whose keys the user has compared."""
+        self.followed: Container[bytes] | None = None
+        """Of whom the registry tells us; None: of everybody."""
+        self.touched: dict[bytes, None] = {}
+        """With whom we have had to do since it does not tell us of everybody, the last one last."""
         self.changes = 0
         """How often something may have changed that a user sees of somebody."""
         self._people: tuple[Person, ...] = ()
@@ -168,8 +172,25 @@ class Contacts:
     def __len__(self) -> int:
         return len(self._by_identity)
 
+    def follow(self, followed: Container[bytes] | None) -> None:
+        """Note of whom the registry tells us from now on."""
+        if followed is not None or self.followed is not None:
+            self.followed = followed
+            self.changed()
+
+    def is_followed(self, contact: Contact) -> bool:
+        """Whether the registry tells us of somebody."""
+        return self.followed is None or contact.identity in self.followed
+
+    def touch(self, contact: Contact) -> None:
+        """Note that we have to do with somebody: we want to be told of them."""
+        if self.followed is not None:
+            self.touched.pop(contact.identity, None)
+            self.touched[contact.identity] = None
+
     def people(self) -> tuple[Person, ...]:
-        """Return everybody who has a name, by name: the same tuple until somebody changes."""
+        """Return everybody who has a name and of whom the registry tells us, by name: the same
+        tuple until somebody changes."""
         if self._people_after != self.changes:
             self._people, self._people_after = self._build_people(), self.changes
         return self._people
@@ -189,9 +210,25 @@ class Contacts:
                 away=contact.row.away if contact.is_online else None,
             )
             for contact in self
-            if not contact.is_released
+            if not contact.is_released and self.is_followed(contact)
         ]
         return tuple(sorted(people, key=lambda person: person.name))
+
+    def listed(self, sights: Iterable[Sight]) -> tuple[Person, ...]:
+        """Return people as they are listed, whether we are told of them or not."""
+        return tuple(
+            Person(
+                name=sight.name,
+                online=sight.presence in ONLINE,
+                since=float(sight.since),
+                is_verified=sight.key in self.verified,
+                is_banned=sight.presence is Presence.BANNED,
+                is_slow=sight.presence is Presence.SLOW,
+                status=sight.status,
+                away=sight.away if sight.presence in ONLINE else None,
+            )
+            for sight in sights
+        )
 
     def by_identity(self, identity: bytes) -> Contact | None:
         """Return the contact with this identity key."""

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -19,7 +19,7 @@ from chatapp.wire.delivery.parts import Syncs
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity, make_card
-from chatapp.wire.messages.direct import DirectGroupLine, FileFrame
+from chatapp.wire.messages.direct import DirectGroupLine, FileFrame, FileRelayRefused
 from chatapp.wire.messages.link import NodeNotice, PeerRequest
 from chatapp.wire.messages.table import Card
 
@@ -53,6 +53,15 @@ class WallClock:
 
     def __init__(self, offset: float) -> None:
         self.offset = offset
+
+
+class FileFrameCame(NamedTuple):
+    """What came for our files."""
+
+    identity: bytes
+    """From whom; of a refusal, who is at the other end."""
+    frame: FileFrame | FileRelayRefused
+    through_server: bool
 
 
 class DeliveryTraces:
@@ -200,8 +209,8 @@ class Outputs:
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
         """Requests for the link; dropped while it is down."""
-        self.file_frames: Final[list[tuple[bytes, FileFrame]]] = []
-        """What came for our files, and from whom; whoever takes it clears the list."""
+        self.file_frames: Final[list[FileFrameCame]] = []
+        """What came for our files; whoever takes it clears the list."""
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 
@@ -455,8 +464,20 @@ class People(Protocol):
     def fetch(self, *, now: float) -> None:
         """Ask for the rows that we miss, unless that is asked. Only while the link is up."""
 
-    def fetch_anew(self, *, now: float) -> None:
-        """Ask for all changes up to this moment. Only while the link is up."""
+    def seek(self, identities: Iterable[bytes], *, is_anew: bool = True, now: float) -> None:
+        """Ask for the rows of these people, of whom some are unknown. `is_anew`: also if rows are
+        asked for already. Only while the link is up."""
+
+    def seek_speaker(self, sender_index: int, *, now: float) -> None:
+        """Ask who seals group frames under this index. Only while the link is up."""
+
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        """Ask who that is, if the registry tells us only of some people. What they sent comes
+        again."""
+
+    def is_vouched(self, contact: Contact, key: str) -> bool:
+        """Whether the registry would have told us if the name with this key were somebody else's
+        by now."""
 
     def find(self, name: str, *, can_ask: bool, now: float) -> LookUp:
         """Return what is known of a name that is not in the table; ASKING: ask again later."""

@@ -5,7 +5,7 @@ go out. The subjects do not know each other: the hub gives each notice of the re
 that it is for, by a table, and tells all of them what changed about the registry and the table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from chatapp.peer.api import conversations, events
@@ -21,6 +21,7 @@ from chatapp.peer.core.inbox import Streams
 from chatapp.peer.core.muting import Muting
 from chatapp.peer.core.people.people import Authored, Roster
 from chatapp.peer.core.records import (
+    KEY_SIZE,
     DraftChanged,
     LineKeyed,
     Loaded,
@@ -38,8 +39,10 @@ from chatapp.wire.errors import SealError
 from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.messages.link import NodeNotice
 from chatapp.wire.messages.mail import MailBatch
-from chatapp.wire.messages.rooms import CHANNEL
-from chatapp.wire.messages.table import CardsShown, RosterPage, TablePage
+from chatapp.wire.messages.rooms import CHANNEL, RoomChanged, RoomEntered
+from chatapp.wire.messages.table import CardsShown, RosterPage, TablePage, TableScope
+
+_OF_MEMBERS: Final = frozenset({RoomEntered, RoomChanged})
 
 
 class PeerCore(NodeCore):
@@ -81,6 +84,7 @@ class PeerCore(NodeCore):
             **self.rooms.routes,
             **self.desk.routes,
         }
+        self.roster.interest.wanted = self._wanted
         super().__init__(ctx, self.registry.connection)
         self.rooms.restore(loaded, now=now)
         for contact in list(self.roster.contacts):
@@ -115,6 +119,20 @@ class PeerCore(NodeCore):
             self._adopt(contact, now)
         if changes and not is_heard:
             self.rooms.rows_arrived(now=now)
+
+    def _wanted(self) -> Iterator[bytes]:
+        """Yield of whom we want to be told, the most important first: names in doubt, with whom we
+        talk, who is in our rooms."""
+        contacts = self.roster.contacts
+        for key, row in contacts.blocked.items():
+            yield row.card.identity
+            if (holder := contacts.by_key(key)) is not None:
+                yield holder.identity
+        yield from reversed(contacts.touched)
+        for stream in (*self._streams, *self._streams.unused):
+            if len(stream) == KEY_SIZE:  # not of a group
+                yield stream
+        yield from self.rooms.members()
 
     def _adopt(self, contact: Contact, now: float) -> None:
         """Show what is stored of a contact and was not shown."""
@@ -312,7 +330,8 @@ class PeerCore(NodeCore):
         kind, session = data[0] if data else 0, self.registry.session
         is_registry = kind in SEALED_KINDS or sender in session.servers
         if kind == Kind.GROUP and is_registry:
-            self._table_came(data, now)
+            if not self.roster.interest.is_on:
+                self._table_came(data, now)
         elif is_registry and session.receive_datagram(data, sender, now=now):
             self._fetch_missing(now)
         else:
@@ -361,6 +380,10 @@ class PeerCore(NodeCore):
         route = self._routes.get(type(notice))
         if route is not None:
             route(notice, now=now)
+        if type(notice) in _OF_MEMBERS:
+            self.roster.interest.has_changed = True
+        elif isinstance(notice, TableScope) and self.roster.interest.is_on:
+            self.registry.session.show_address(now=now)  # no lost datagram makes us notice anything
 
     def _cards_came(self, notice: CardsShown, *, now: float) -> None:
         changes, answered = self.roster.cards_came(notice, now=now)
@@ -384,7 +407,9 @@ class PeerCore(NodeCore):
     def _follow_up(self, now: float) -> None:
         """Act on what the last input did to the registration and the link; measure whether the
         registry can be reached."""
-        self.registry.session.table_version = self.roster.table.version
+        if self.roster.interest.is_on:
+            self.roster.interest.look()
+        self.registry.session.table_version = self.roster.version
         self._connection.follow_up(now=now)
         self._look(now)
 

@@ -10,6 +10,7 @@ from typing import Final, get_args
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, RegistryChange, drop_invalid
+from chatapp.peer.core.desk.files import DeskDownload, DeskUpload
 from chatapp.peer.core.desk.visit import ADMITTED, NoticeToVisitor, Stage, Visit
 from chatapp.peer.core.registry.connection import LinkReader, NodeCore, RegistryConnection
 from chatapp.peer.core.registry.session import RegistrySession, State
@@ -186,6 +187,23 @@ class VisitorCore(NodeCore):
         `MessageChanged` will name the change; None if we have said no such line, or there is no
         visit. The caller keeps to TEXT_MAX."""
         return self._visit.change(line, text, wall=self._ctx.wall(now))
+
+    def send_file(self, name: str, content: bytes, *, now: float) -> DeskUpload | None:
+        """Send a file to the operator. Return it on its way; None if we are not served."""
+        return self._visit.send_file(name, content, wall=self._ctx.wall(now))
+
+    def fetch_file(self, visit: int, position: int, size: int) -> DeskDownload:
+        """Fetch the file of a line of this visit, or of the last one."""
+        return self._visit.fetch_file(visit, position, size)
+
+    def forget_file(self, transfer: DeskUpload | DeskDownload) -> None:
+        """Go on with a file no further."""
+        self._visit.forget_file(transfer)
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return self._visit.files_largest
 
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""

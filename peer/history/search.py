@@ -29,6 +29,12 @@ _WITHOUT_BLANKS: Final = (
 )
 
 
+_INDEXED: Final = (
+    "CASE WHEN length(text) = length(CAST(text AS BLOB)) THEN text ELSE spread(text) END"
+)
+"""The text as it is indexed: mostly it is ASCII, and no function of ours is called."""
+
+
 def spread(text: str) -> str:
     """Return the text as it is indexed: with spaces around each character of a script that has
     none."""
@@ -70,7 +76,7 @@ class Indexes:
         execute("BEGIN IMMEDIATE")
         try:
             execute(
-                "INSERT INTO search_index (rowid, text) SELECT id, spread(text) FROM lines "
+                f"INSERT INTO search_index (rowid, text) SELECT id, {_INDEXED} FROM lines "
                 "WHERE id > ? AND id <= ? AND kind IS NULL",
                 (indexed, until),
             )

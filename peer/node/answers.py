@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 import msgspec
@@ -12,6 +13,8 @@ from chatapp.peer.api.conversations import DESK, Conversation, room
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
+    DeskFileRefusal,
+    DeskFileRefused,
     NameTaken,
     NotAdmitted,
     NotAnswered,
@@ -35,6 +38,7 @@ from chatapp.peer.api.requests import PAGE_MAX, Moment, Outcome, Request, Sendin
 from chatapp.peer.api.trace import Raw, readable, unpacked
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import WITHIN, DeskDownload, DeskUpload
 from chatapp.peer.core.desk.operator import VisitTarget
 from chatapp.peer.core.records import DEAD, FINAL, Related, RelationKind
 from chatapp.peer.core.registry.session import State
@@ -49,9 +53,11 @@ from chatapp.peer.history.query import (
 )
 from chatapp.peer.node.keystore import NameHasKeys
 from chatapp.peer.node.receipts import sent_of
+from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import CHANGED_WITHIN_MS
 from chatapp.wire.messages.direct import is_emoji
-from chatapp.wire.names import is_same_name
+from chatapp.wire.messages.table import By
+from chatapp.wire.names import is_same_name, name_key
 
 DRAFTS_MAX: Final = 256
 """Conversations in which the user has begun to type something: the windows of one person."""
@@ -253,6 +259,34 @@ ADDRESSES_WITHIN: Final = 2.5
 """Seconds for which a table waits for addresses: as long as a message tries to arrive."""
 
 
+def _count_online(node: "PeerNode", _: requests.CountOnline) -> int:
+    return node.core.roster.interest.online or sum(one.online for one in node.people())
+
+
+async def _find_people(node: "PeerNode", request: requests.FindPeople) -> events.PeopleFound:
+    interest = node.core.roster.interest
+    try:
+        first, after = (name_key(one) if one else "" for one in (request.first, request.after))
+    except NameRefused:
+        return events.PeopleFound(people=(), more=False)
+    if not interest.is_on:
+        of_whom = [one for one in node.people() if one.online or not request.only_online]
+        named = sorted((name_key(one.name), one.name, one) for one in of_whom)
+        found = [one for key, _, one in named if key.startswith(first) and key > after]
+        return events.PeopleFound(
+            people=tuple(found[: request.limit]), more=len(found) > request.limit
+        )
+    search = interest.search(
+        By.PREFIX, first, after=after, limit=request.limit, only_online=request.only_online
+    )
+    node.driver.schedule()
+    await node.until(lambda _: search.is_over)
+    if search.answer is None:
+        raise NotAnswered(events.NoAnswer.UNREACHABLE)
+    people = node.core.roster.contacts.listed(search.answer.people)
+    return events.PeopleFound(people=people, more=search.answer.more)
+
+
 async def _list_people(node: "PeerNode", request: requests.ListPeople) -> tuple[events.Person, ...]:
     if request.needs_addresses and node.core.roster.wants_cards():
         node.driver.schedule()
@@ -429,7 +463,58 @@ def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
     node.note_said(msgspec.structs.replace(change, sender=node.name), key=request.key)
 
 
-def _target(node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk) -> VisitTarget:
+async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> events.Said:
+    from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+
+    target = _target(node, request)
+    name, content = await asyncio.to_thread(read_file, request.path)
+    upload = node.core.desk.send_file(name, content, target, now=node.now(), line=request.line)
+    if upload is None:
+        raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
+    node.schedule()
+    await _over(node, upload)
+    said = msgspec.structs.replace(upload.outcome(), sender=node.name)
+    node.note_said(said, key=request.key)
+    return said
+
+
+async def _over(node: "PeerNode", transfer: DeskUpload | DeskDownload) -> None:
+    try:
+        async with asyncio.timeout(WITHIN):
+            await node.until(lambda _: transfer.is_over)
+    except TimeoutError:
+        raise DeskFileRefused(DeskFileRefusal.UNANSWERED) from None
+    finally:
+        node.core.desk.files.forget(transfer)
+
+
+async def _fetch_desk_file(
+    node: "PeerNode", request: requests.FetchDeskFile
+) -> requests.FetchedFile:
+    from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+
+    visit, name, size = request.visit, request.name, request.size
+    if not visit:
+        line = node.core.desk.file_at(request.position)
+        if line is None or line.file is None:
+            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+        visit, name, size = line.visit, line.text, line.file.size
+    download = node.core.desk.files.fetch(visit, request.position, size)
+    node.schedule()
+    await _over(node, download)
+    save = partial(
+        save_file,
+        download.content,
+        name,
+        wanted=request.path,
+        downloads=node.files.downloads,
+    )
+    return requests.FetchedFile(path=str(await asyncio.to_thread(save)), size=size)
+
+
+def _target(
+    node: "PeerNode", request: requests.AskDesk | requests.SayAtDesk | requests.SendDeskFile
+) -> VisitTarget:
     at = request.entered_at
     return VisitTarget(request.visit, node.now() if at is None else at)
 
@@ -691,6 +776,8 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.ShowRooms: _show_rooms,
     requests.ListRooms: _list_rooms,
     requests.ListPeople: _list_people,
+    requests.FindPeople: _find_people,
+    requests.CountOnline: _count_online,
     requests.ReadState: lambda node, _: node.state,
     requests.SetStatus: lambda node, asked: node.core.roster.standing.change(
         asked.status, asked.away
@@ -721,6 +808,8 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.AskDesk: _ask_desk,
     requests.SayAtDesk: _say_at_desk,
     requests.ChangeAtDesk: _change_at_desk,
+    requests.SendDeskFile: _send_desk_file,
+    requests.FetchDeskFile: _fetch_desk_file,
     requests.IsLineForDesk: lambda node, asked: node.core.desk.takes_lines(
         entered_at=asked.entered_at
     ),

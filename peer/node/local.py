@@ -635,7 +635,7 @@ class PeerNode:
     def _file_frames_came(self) -> None:
         frames = list(self.core.file_frames)
         self.core.file_frames.clear()
-        if self._files is not None or any(type(frame) is TryPort for _, frame in frames):
+        if self._files is not None or any(type(came.frame) is TryPort for came in frames):
             self.files.frames_came(frames)
 
     def next_timer(self) -> float | None:

@@ -12,6 +12,8 @@ import msgspec
 from chatapp.peer.api.errors import (
     ChangeRefusal,
     ChangeRefused,
+    DeskFileRefusal,
+    DeskFileRefused,
     FileRefusal,
     FileRefused,
     NameTaken,
@@ -156,6 +158,7 @@ _CARRIED: Final[Mapping[type[ChatAppError], Mapping[str, type]]] = {
     NotAdmitted: {"reason": AdmissionRefusal, "key": str},
     NotAnswered: {"reason": NoAnswer},
     ChangeRefused: {"reason": ChangeRefusal},
+    DeskFileRefused: {"reason": DeskFileRefusal, "limit": int, "kinds": tuple[str, ...]},
     FileRefused: {"reason": FileRefusal, "path": str, "detail": str},
     OtherRegistry: {"expected": str, "got": str},
     TextTooLong: {"size": int, "limit": int},

@@ -41,6 +41,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import AddressRefused, PortInUse
 from chatapp.wire.folders import default_home
 from chatapp.wire.identity import require_fingerprint
+from chatapp.wire.limits import FOUND_MAX
 from chatapp.wire.messages.desk import OperatorRequest
 from chatapp.wire.names import PeerName, peer_name, person_name
 
@@ -152,6 +153,26 @@ class OperatorDesk:
         line = line_id() if line is None else line
         await self._peer.node.request(requests.ChangeAtDesk(id=id_, text=text, line=line))
         return line
+
+    async def send_file(
+        self, path: str | Path, *, visit: int | None = None, entered_at: float | None = None
+    ) -> Said:
+        """Send a file of ours to our visitor. Return the line that brings it, once the registry has
+        the file. Raises FileRefused, DeskFileRefused."""
+        at = get_running_loop().time() if entered_at is None else entered_at
+        sent = requests.SendDeskFile(path=str(path), line=line_id(), visit=visit, entered_at=at)
+        return await self._peer.node.request(sent)
+
+    async def fetch_file(
+        self, visit: int, position: int, name: str, size: int, *, path: str | Path = ""
+    ) -> Path:
+        """Fetch the file of a line, of the present visit or a past session. Return where it is.
+        `path`: what to call it, or the folder where to put it. Raises FileRefused,
+        DeskFileRefused."""
+        wanted = requests.FetchDeskFile(
+            position=position, path=str(path), visit=visit, name=name, size=size
+        )
+        return Path((await self._peer.node.request(wanted)).path)
 
     def ask(
         self,
@@ -618,8 +639,25 @@ class Peer:
     # --- people and the registry
 
     def people(self) -> tuple[events.Person, ...]:
-        """Return everybody in the table, by name. Raises NotOpen."""
+        """Return everybody of whom the registry tells us, by name: all people, or with very many
+        online (`broadcast_up_to` of the registry) those with whom we talk and who are in our rooms.
+        `online_count` says how many there are, `find` who. Raises NotOpen."""
         return self.node.people()
+
+    async def online_count(self) -> int:
+        """Return how many people are online, also those whom `people` does not have. Raises
+        NotOpen."""
+        return await self.node.request(requests.CountOnline())
+
+    async def find(
+        self, first: str = "", *, after: str = "", limit: int = FOUND_MAX, only_online: bool = False
+    ) -> events.PeopleFound:
+        """Return the people whose names begin with `first`, in any case, by name, behind the name
+        `after`: at most `limit`, 50 or fewer. Asks the registry for those whom `people` does not
+        have. Raises NotOpen, and NotAnswered when the registry is away."""
+        return await self.node.request(
+            requests.FindPeople(first=first, after=after, limit=limit, only_online=only_online)
+        )
 
     def rename(self, new: str) -> None:
         """Ask for another name; `Renamed`, `NameUnavailable` or `RenameFailed` follows. Raises

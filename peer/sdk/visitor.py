@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import visit_events
-from chatapp.peer.api.errors import NotOpen
+from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused, NotOpen
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.context import Context, LocalIdentity
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import WITHIN, DeskDownload, DeskUpload
 from chatapp.peer.core.desk.visit import ADMITTED, Stage
 from chatapp.peer.core.visitor import VisitorCore
 from chatapp.peer.node.driver import Driver
@@ -272,6 +273,37 @@ class Visitor:
         node.driver.schedule()
         return change
 
+    async def send_file(self, name: str, content: bytes) -> visit_events.Said:
+        """Send a file to the operator. Return the line that brings it, which no other event tells.
+        Raises DeskFileRefused, NotOpen."""
+        node = self._open_node()
+        upload = node.core.send_file(name, content, now=node.driver.now())
+        if upload is None:
+            raise DeskFileRefused(DeskFileRefusal.NOT_SERVED)
+        await self._over(node, upload)
+        return upload.outcome()
+
+    async def fetch_file(self, visit: int, position: int, size: int) -> bytes:
+        """Return the content of the file of a line of this visit, or of the last one, as the line has
+        these numbers (`visit`, `number`, `file.size`). Raises DeskFileRefused, NotOpen."""
+        node = self._open_node()
+        download = node.core.fetch_file(visit, position, size)
+        await self._over(node, download)
+        return download.content
+
+    async def _over(self, node: VisitorNode, transfer: DeskUpload | DeskDownload) -> None:
+        node.driver.schedule()
+        try:
+            async with asyncio.timeout(WITHIN):
+                while not transfer.is_over:
+                    if self._node is not node:
+                        raise NotOpen
+                    await node.driver.turn()
+        except TimeoutError:
+            raise DeskFileRefused(DeskFileRefusal.UNANSWERED) from None
+        finally:
+            node.core.forget_file(transfer)
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._open_node().core.was_said(number)
@@ -320,6 +352,11 @@ class Visitor:
     def description(self) -> str:
         """What we wrote about our issue while waiting; empty for nothing."""
         return self._open_node().core.description
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return 0 if self._node is None else self._node.core.files_largest
 
     @property
     def is_waiting(self) -> bool:

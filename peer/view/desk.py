@@ -36,6 +36,16 @@ class Ending(NamedTuple):
     """The Unix time."""
 
 
+class DeskFile(NamedTuple):
+    """A file of a line, as it is fetched."""
+
+    visit: int
+    number: int
+    """The place of the line."""
+    name: str
+    size: int
+
+
 class DeskView(Talk):
     """The desk as its operator sees it. Times are Unix times."""
 
@@ -140,6 +150,28 @@ class DeskView(Talk):
         return now + min(waits) if waits else None
 
     # --- what the operator does
+
+    def file_here(self, said: int) -> DeskFile | None:
+        """Return the file of a line of the talk, if it can be fetched."""
+        line = self.file_of(said)
+        if line is None or line.file is None or not line.file.number:
+            return None
+        return DeskFile(self.visit, line.file.number, line.text, line.file.size)
+
+    def past_file(self, visit: int, number: int) -> DeskFile | None:
+        """Return the file of a line of a past session that is shown."""
+        for past in (self.past, self.earlier):
+            for session in () if past is None else past.sessions:
+                for line in session.lines if session.visit == visit else ():
+                    if line.number == number and line.size:
+                        return DeskFile(visit, number, line.text, line.size)
+        return None
+
+    def sent(self, line: events.Said) -> None:
+        """Show a file that the operator has sent."""
+        if line.visit == self.visit and line.id not in self._own:
+            self._add_own(self.name, line.text, line.at, line.id)
+            self._own[line.id][0].file = line.file
 
     def said(self, text: str, *, at: float, number: int, key: str = "") -> None:
         """Show a line that the operator says. `number`: what `desk.say` returned. `key`: under
@@ -274,6 +306,7 @@ class DeskView(Talk):
             case events.SaidByUs(line=line) if line.visit:
                 if line.visit == self.visit and line.id not in self._found:
                     self._add_own(line.sender, line.text, line.at, line.id)
+                    self._own[line.id][0].file = getattr(line, "file", None)
             case events.ProgramEnded():
                 self.is_over = True
             case events.NumberMoved():
@@ -368,6 +401,7 @@ class DeskView(Talk):
         mark = mark_of(line.state)
         added = self._add_line(line.sender, line.text, line.at, mark, said=line.id)
         added.is_edited, added.is_retracted = line.is_edited, line.is_retracted
+        added.file = line.file
 
     def _add_line(
         self, who: str, text: str, at: float, mark: Mark | None, key: str = "", *, said: int

@@ -2,8 +2,9 @@
 stand."""
 
 import enum
+import operator
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -78,6 +79,8 @@ class Pane:
         """What was typed and not sent when the user went to another conversation."""
         self.kept = ""
         """What is kept of that, for other windows and the next start."""
+        self.listed: _Listed | None = None
+        """Its row in the list, when that was asked for last."""
 
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
@@ -187,6 +190,13 @@ class PaneList:
 
     def __init__(self) -> None:
         self._panes: dict[PaneKey, Pane] = {}
+        self._people: Sequence[Person] = ()
+        """Everybody in the table, when the rows were asked for last."""
+        self._me = ""
+        self._here: dict[str, Person] = {}
+        """The others of them, by name."""
+        self._absent: dict[PaneKey, Person] = {}
+        """Those of them who are away."""
         self.left_out = 0
         """How many people the rows last left out."""
         self.start: Final = self.pane(NOBODY)
@@ -252,50 +262,104 @@ class PaneList:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
         whom the user talked last. Strangers who are away are left out if they are many."""
-        here = {
-            name_key(somebody.name): somebody
-            for somebody in people
-            if not is_same_name(somebody.name, me)
-        }
         opened_key, entered = key_of(opened), {key_of(room(name)) for name in rooms}
+        self._take_people(people, me)
         away: list[PaneKey] = []
-        for named, somebody in here.items():
-            key = (ConversationKind.PERSON, named, False)
+        for key, somebody in self._absent.items():
             pane = self._panes.get(key)
-            if somebody.online or key == opened_key or (pane is not None and pane.is_known):
+            if key == opened_key or (pane is not None and pane.is_known):
                 self.pane(person(somebody.name))
             else:
                 away.append(key)
         left_out = set(away) if len(away) > STRANGERS_AWAY_MAX else set()
         self.left_out = len(left_out)
         for key in away if not left_out else ():
-            self.pane(person(here[key[1]].name))
-        rows: list[tuple[tuple[object, ...], ListRow]] = []
+            self.pane(person(self._absent[key].name))
+        rows: list[_Listed] = []
         for key, pane in self._panes.items():
             kind = pane.conversation.kind
             if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
                 continue
-            if key in left_out or pane is self.start:
+            if pane is self.start or (left_out and key in left_out):
                 continue
-            who = here.get(key[1]) if kind is ConversationKind.PERSON and not key[2] else None
-            row = ListRow(
-                conversation=pane.conversation if who is None else person(who.name),
+            is_person = kind is ConversationKind.PERSON
+            facts = _Facts(
+                conversation=pane.conversation,
+                who=self._here.get(key[1]) if is_person and not key[2] else None,
                 is_open=key == opened_key,
-                is_online=(who is not None and who.online)
-                if kind is ConversationKind.PERSON
-                else None,
-                since=who.since if who is not None and not who.online else 0.0,
                 unread=pane.unread,
-                calls=pane.calls and (pane.is_addressed or pane.conversation not in muted),
+                calls=pane.calls,
                 is_addressed=pane.is_addressed,
-                is_muted=pane.conversation in muted,
-                is_entered=key in entered,
+                is_muted=bool(muted) and pane.conversation in muted,
+                is_entered=not is_person and key in entered,
                 waiting=waiting if kind is ConversationKind.DESK else 0,
+                talked_at=pane.talked_at,
             )
-            rows.append((_order(pane, row), row))
-        rows.sort(key=lambda one: one[0])
-        return [row for _, row in rows]
+            if pane.listed is None or pane.listed.facts != facts:
+                row = facts.row()
+                pane.listed = _Listed(_order(facts, row), row, facts)
+            rows.append(pane.listed)
+        rows.sort(key=_place)
+        return [listed.row for listed in rows]
 
+    def _take_people(self, people: Sequence[Person], me: str) -> None:
+        """Note who there is. Mostly it is the same tuple as before."""
+        if people is self._people and me == self._me:
+            return
+        self._people, self._me = people, me
+        self._here = {
+            name_key(somebody.name): somebody
+            for somebody in people
+            if not is_same_name(somebody.name, me)
+        }
+        self._absent = {}
+        for named, somebody in self._here.items():
+            if somebody.online:
+                self.pane(person(somebody.name))
+            else:
+                self._absent[ConversationKind.PERSON, named, False] = somebody
+
+
+class _Facts(NamedTuple):
+    """All that a row of the list depends on."""
+
+    conversation: Conversation
+    who: Person | None
+    is_open: bool
+    unread: int
+    calls: bool
+    is_addressed: bool
+    is_muted: bool
+    is_entered: bool
+    waiting: int
+    talked_at: float
+
+    def row(self) -> ListRow:
+        """Return the row."""
+        who = self.who
+        return ListRow(
+            conversation=self.conversation if who is None else person(who.name),
+            is_open=self.is_open,
+            is_online=(who is not None and who.online)
+            if self.conversation.kind is ConversationKind.PERSON
+            else None,
+            since=who.since if who is not None and not who.online else 0.0,
+            unread=self.unread,
+            calls=self.calls and (self.is_addressed or not self.is_muted),
+            is_addressed=self.is_addressed,
+            is_muted=self.is_muted,
+            is_entered=self.is_entered,
+            waiting=self.waiting,
+        )
+
+
+class _Listed(NamedTuple):
+    order: tuple[object, ...]
+    row: ListRow
+    facts: _Facts
+
+
+_place: Final = operator.itemgetter(0)
 
 _KINDS: Final = (
     ConversationKind.DESK,
@@ -305,15 +369,15 @@ _KINDS: Final = (
 )
 
 
-def _order(pane: Pane, row: ListRow) -> tuple[object, ...]:
+def _order(facts: _Facts, row: ListRow) -> tuple[object, ...]:
     return (
-        _KINDS.index(pane.conversation.kind),
+        _KINDS.index(facts.conversation.kind),
         not row.calls,
-        not pane.is_hot,
+        not facts.unread,
         not row.is_entered,
-        -pane.talked_at,
+        -facts.talked_at,
         row.is_online is False,
-        pane.conversation.name.casefold(),
+        facts.conversation.name.casefold(),
     )
 
 

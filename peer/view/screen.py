@@ -70,7 +70,7 @@ from chatapp.peer.words import answers, history
 from chatapp.peer.words import full as words
 from chatapp.peer.words.changes import Change, found_for
 from chatapp.peer.words.events import lines_of
-from chatapp.peer.words.files import file_shown, not_done
+from chatapp.peer.words.files import file_at_desk, file_shown, not_done
 from chatapp.peer.words.formatting import (
     LINE_MAX,
     CallingLine,
@@ -172,6 +172,9 @@ class ScreenView(View):
         self._changed_by_us: dict[int, int] = {}
         """The lines that we have changed, by the ids of the changes, which may still be refused."""
         """Outcomes of messages that have no id here yet."""
+        self._members_of: Sequence[events.Person] = ()
+        self._members: Sequence[ListRow] = ()
+        """The rows of those people in a room."""
         self._topics: Final[dict[str, str]] = {}
         """By room."""
         self._desk_questions = 0
@@ -234,15 +237,19 @@ class ScreenView(View):
                 desk = state.desk
                 return words.desk_about(desk.client, desk.waiting, is_on_duty=desk.is_on_duty)
 
-    def members(self) -> list[ListRow]:
-        """Return who is in the room that is open, those who are online first; nobody elsewhere."""
+    def members(self) -> Sequence[ListRow]:
+        """Return who is in the room that is open, those who are online first; nobody elsewhere. The
+        same object until they change."""
         entered = self._entered(self.open_pane.conversation)
         if entered is None:
-            return []
+            return ()
+        if self._members_of == entered.members:
+            return self._members
         members = sorted(
             entered.members, key=lambda member: (not member.online, member.name.casefold())
         )
-        return [
+        self._members_of = entered.members
+        self._members = [
             ListRow(
                 conversation=person(member.name),
                 is_online=member.online,
@@ -250,6 +257,7 @@ class ScreenView(View):
             )
             for member in members
         ]
+        return self._members
 
     def is_in(self, conversation: Conversation) -> bool:
         """Whether this is a room where the user is."""
@@ -1005,6 +1013,11 @@ class ScreenView(View):
             self._mark(self.panes.pane(DESK), entry, MessageState.REFUSED)
         if line.key:  # only the registry stores it
             yield Wait(until=Moment.DESK_SAID)
+
+    def _show_sent(self, line: events.Said) -> None:
+        if line.file is not None:
+            text = file_at_desk(line.text, line.file)
+            self._note_desk_line(line.id, self._said_by_me(self.panes.pane(DESK), text))
 
     def _note_desk_line(self, number: int, entry: LogEntry) -> None:
         """Note a line of ours to the visitor, by the id that events name."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from chatapp.peer.api.events import Edited, MessageState, Retracted, Said
+from chatapp.peer.api.events import Edited, MessageState, OfferedFile, Retracted, Said
 
 LINES_MAX: Final = 1_000
 """Lines that are shown; the registry keeps no more of a visit."""
@@ -75,6 +75,8 @@ class TalkLine(msgspec.Struct, kw_only=True):
     is_edited: bool = False
     is_retracted: bool = False
     """Whether it was taken back; its text is empty then."""
+    file: OfferedFile | None = None
+    """The file whose name is the text. Without a number it cannot be fetched here."""
 
     @property
     def number(self) -> int:
@@ -149,6 +151,16 @@ class Talk:
         is_open = bool(lines) and all(line.can_change for line in lines)
         return "".join(line.text for line in lines) if is_open else None
 
+    def file_of(self, said: int) -> TalkLine | None:
+        """Return the line that was said under this id, if it is a file."""
+        return next((line for line in self.lines_of(said) if line.file is not None), None)
+
+    def file_at(self, number: str) -> TalkLine | None:
+        """Return the line with a file that the user names so."""
+        return next(
+            (one for one in self.lines if one.file and str(one.file.number) == number != "0"), None
+        )
+
     def target_of(self, change: int) -> int:
         """Return the id of the line that is being changed by this; 0 for none."""
         pending = self._pending.get(change)
@@ -179,6 +191,7 @@ class Talk:
         for line, part in zip(lines, parts, strict=False):
             line.text, line.changed = part, self.version
             line.is_edited, line.is_retracted = text is not None, text is None
+            line.file = None
 
     @staticmethod
     def _parts(text: str) -> list[str]:

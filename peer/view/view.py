@@ -20,7 +20,13 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.api.errors import ChangeRefused, FileRefused, NotLetIn
+from chatapp.peer.api.errors import (
+    ChangeRefused,
+    DeskFileRefused,
+    FileRefused,
+    NotAnswered,
+    NotLetIn,
+)
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.files import FileState, FileTransfer
 from chatapp.peer.api.past import ConversationState
@@ -37,7 +43,14 @@ from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named
 from chatapp.peer.words.desk import answer_said, no_answer, ready_answer
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import AnswerLine, MessageLine, Status, TypedLine, calls
-from chatapp.peer.words.people import AWAY_SHOWN, away_line, table_lines, typing_note
+from chatapp.peer.words.people import (
+    AWAY_SHOWN,
+    away_line,
+    nobody_found,
+    others_line,
+    table_lines,
+    typing_note,
+)
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import ROOM_SIGN
 from chatapp.wire.messages.desk import CallNext, OperatorRequest
@@ -626,6 +639,8 @@ class View:
                 | requests.ListFiles()
             ):
                 yield from self._about_file(meaning)
+            case requests.SendDeskFile() | requests.FetchDeskFile():
+                yield from self._about_desk_file(meaning, line)
             case meanings.SetMute():
                 yield from self._mute(meaning)
             case meanings.GoAway() | meanings.SayOfMe():
@@ -686,15 +701,40 @@ class View:
                     if entered is None
                     else events.MembersListed(room=entered.name, members=entered.members)
                 )
-            case meanings.ShowPeople(is_whole=is_whole):
+            case meanings.ShowPeople(first="", is_whole=is_whole):
                 people = yield requests.ListPeople()
                 talked: tuple[str, ...] = ()
                 if not is_whole and sum(not somebody.online for somebody in people) > AWAY_SHOWN:
                     talked = yield from self._talked_with()
-                self._tell(events.PeopleListed(people=people, is_whole=is_whole, talked=talked))
+                others = yield from self._others_than(people)
+                self._tell(
+                    events.PeopleListed(
+                        people=people, is_whole=is_whole, talked=talked, others=others
+                    )
+                )
+            case meanings.ShowPeople(first=first):
+                yield from self._find_people(first)
             case meanings.ShowTable():
                 people = yield requests.ListPeople(needs_addresses=True)
                 self._answer(table_lines(people))
+                if others := (yield from self._others_than(people)):
+                    self._answer([AnswerLine(others_line(others))])
+
+    @staticmethod
+    def _others_than(people: Sequence[events.Person]) -> Generator[Step, Any, int]:
+        """Return how many people are online besides these."""
+        online: int = yield requests.CountOnline()
+        return max(0, online - sum(one.online for one in people))
+
+    def _find_people(self, first: str) -> Steps:
+        try:
+            found = yield requests.FindPeople(first=first)
+        except NotAnswered as error:
+            self._answer([AnswerLine(nobody_found(error.reason))])
+            return
+        self._tell(
+            events.PeopleListed(people=found.people, is_whole=True, first=first, more=found.more)
+        )
 
     def _talked_with(self) -> Generator[Step, Any, tuple[str, ...]]:
         """Return the names of the people with whom the user has talked."""
@@ -931,6 +971,28 @@ class View:
             self._answer([files.not_done(refused)])
         except HistoryUnreadable as error:
             self._answer([AnswerLine(history.history_unreadable(error))])
+
+    def _about_desk_file(
+        self, meaning: requests.SendDeskFile | requests.FetchDeskFile, line: TypedLine
+    ) -> Steps:
+        """Send a file to the visitor, or fetch one of the visit."""
+        try:
+            if isinstance(meaning, requests.FetchDeskFile):
+                self._answer([AnswerLine(files.here_from_desk((yield meaning).path))])
+                return
+            line_id = self._draw_line()
+            sent = msgspec.structs.replace(meaning, line=line_id, entered_at=line.at)
+            said: events.Said = yield sent
+            self._show_sent(said)
+        except FileRefused as refused:
+            self._answer([files.not_done(refused)])
+        except DeskFileRefused as refused:
+            self._answer([files.refused_at_desk(refused)])
+
+    def _show_sent(self, line: events.Said) -> None:
+        """Show a file that the user has sent to the visitor."""
+        if line.file is not None:
+            self._answer([files.sent_at_desk(line.text, line.file.size)])
 
     def _explain_file(self, number: int | None) -> Steps:
         """Show which way a file goes, the last one if none is named."""

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.events import OfferedFile
 from chatapp.peer.view.talk import LINES_MAX, NOTES_MAX, Mark, Talk, TalkLine, name_of, text_after
 
 
@@ -37,6 +38,8 @@ class VisitView(Talk):
         self.estimate: visit_events.Estimate | None = None
         self.estimate_known = False
         """Whether the registry has answered at this position."""
+        self.visit = 0
+        """Its number, once a line of it has come."""
         self.is_paused = False
         self.is_away = False
         """Whether the registry does not answer."""
@@ -65,10 +68,20 @@ class VisitView(Talk):
 
     # --- what the visitor does
 
-    def said(self, text: str, line: int, *, at: float, key: str = "") -> None:
+    def said(
+        self,
+        text: str,
+        line: int,
+        *,
+        at: float,
+        key: str = "",
+        file: OfferedFile | None = None,
+    ) -> None:
         """Show a line that the visitor says. `line`: as `Visitor.talk` returned it. `key`: under
-        which the page has sent it, if that is another one."""
+        which the page has sent it, if that is another one. `file`: that it brings."""
         shown = self._add_parts("", text, at, Mark.SENDING, key=key or str(line), said=line)
+        for one in shown:
+            one.file = file
         self._own[line] = shown
         self.unsent += sum(map(size_of, shown))
 
@@ -116,6 +129,8 @@ class VisitView(Talk):
                 self._add_parts(operator, text, said_at, mark, key=key, said=event.id)
                 for line in self.lines_of(event.id):
                     line.is_edited, line.is_retracted = event.is_edited, event.is_retracted
+                    line.file = event.file
+                self.visit = event.visit
             case visit_events.Edited() | visit_events.Retracted():
                 self._rewrite(event.target.number, text_after(event))
             case visit_events.MessageChanged(id=line, state=state):

@@ -50,6 +50,13 @@ def folder_line(size: int, most: int) -> str:
     return f"Your folder here has {size_shown(size)} of {size_shown(most)}."
 
 
+def renamed_line(account: str, person: str) -> str:
+    """Say with which name one signs in, if it is not that by which others know the person."""
+    if account == person:
+        return ""
+    return f"Others know you as {shown_name(person)}; you still sign in as {shown_name(account)}."
+
+
 def browsers_line(count: int) -> str:
     """Say in how many browsers somebody is signed in."""
     return "No other browser is signed in." if count == 1 else f"{count} browsers are signed in."

@@ -18,7 +18,7 @@ from chatapp.peer.api.events import (
 )
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import Cancel, Edit, LineName, React, Retract
-from chatapp.peer.words.files import answer_line, file_shown
+from chatapp.peer.words.files import answer_line, file_at_desk, file_shown
 from chatapp.peer.words.formatting import name, names, shown_clock
 from chatapp.wire.text import sanitize
 
@@ -84,7 +84,8 @@ def shown_text(line: Said) -> str:
     said = line.text.removeprefix(ACTION) if is_action(line) else line.text
     text = CANNOT_SHOW if line.is_unknown else sanitize(said)
     if line.file is not None:
-        text = file_shown(line.text, line.file)
+        shown = file_at_desk if line.visit else file_shown
+        text = shown(line.text, line.file)
     edited = " (edited)" if line.is_edited else ""
     reactions = "".join(f" {one.emoji} {one.count}" for one in line.reactions)
     return f"{text}{edited}{f' [{reactions.strip()}]' if reactions else ''}"

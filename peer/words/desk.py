@@ -50,6 +50,7 @@ _LINES_REFUSED: Final = {
     CommandFailure.LINE_FULL: LineRefusal.FULL,
     CommandFailure.LINE_TOO_FAST: LineRefusal.TOO_FAST,
     CommandFailure.LINE_NOT_SERVING: LineRefusal.NOT_SERVING,
+    CommandFailure.LINE_NO_UPLOAD: LineRefusal.NO_UPLOAD,
     CommandFailure.LINE_GONE: LineRefusal.NO_SUCH_LINE,
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from chatapp.peer.api.errors import FileRefusal, FileRefused
+from chatapp.peer.api.errors import DeskFileRefused, FileRefusal, FileRefused
 from chatapp.peer.api.events import OfferedFile
 from chatapp.peer.api.files import FileReply, FileState, FileTransfer, FileTrouble, FileWay
 from chatapp.peer.words.formatting import counted, name, reason, span
@@ -38,17 +38,20 @@ _TROUBLES: Final = {
     FileTrouble.WRONG_BYTES: "what came is not what {who} offered",
     FileTrouble.NO_SPACE: "your disk has no space for it",
     FileTrouble.OWN_DISK: "your disk does not take it",
+    FileTrouble.NOT_RELAYED: "neither TCP nor UDP gets through, and the server passes no more on for now",
     FileTrouble.NO_PERSON: "{who} is not in the table",
 }
 _WAYS: Final = {
     FileWay.TCP: "TCP",
     FileWay.UDP: "UDP, as no TCP connection can be made",
+    FileWay.SERVER: "the server, as neither TCP nor UDP gets through",
 }
 _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
     FileRefusal.NO_FILE: "is no file",
     FileRefusal.TOO_LARGE: "is larger than 1 TiB",
     FileRefusal.IS_US: "A file is offered to somebody else",
+    FileRefusal.NOT_WRITTEN: "cannot be written",
     FileRefusal.NO_SUCH_OFFER: "No such file is offered to you",
     FileRefusal.IS_OVER: "is here already, or not offered any more",
     FileRefusal.NOT_UNDER_WAY: "is not under way",
@@ -79,6 +82,27 @@ def file_shown(name_: str, file: OfferedFile) -> str:
     if file.is_coming:
         how = f": it comes, /refuse {nth} stops it"
     return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
+
+
+def file_at_desk(name_: str, file: OfferedFile) -> str:
+    """Return the text of a line of a visit that brings a file, and how to get it."""
+    how = f": .get {file.number}" if file.number else ""
+    return f"[file {_short(name_)}, {size_shown(file.size)}{how}]"
+
+
+def sent_at_desk(name_: str, size: int) -> str:
+    """Say that a file was sent to the visitor."""
+    return f"[{_short(name_)} ({size_shown(size)}) is sent.]"
+
+
+def here_from_desk(path: str) -> str:
+    """Say where a file of the visit is now."""
+    return f"[It is here: {sanitize(path)}]"
+
+
+def refused_at_desk(refused: DeskFileRefused) -> str:
+    """Say why a file of a visit is not sent or fetched."""
+    return f"[Not done: {sanitize(str(refused))}.]"
 
 
 def name_shown(file: FileTransfer) -> str:
@@ -132,7 +156,8 @@ def progress_lines(file: FileTransfer, before: FileTransfer | None) -> list[str]
 
 
 def _progress(file: FileTransfer) -> str:
-    return f"[{_short(file.name)}: {percent(file)} % of {size_shown(file.size)}]"
+    to = f" to {sanitize(str(file.conversation))}" if file.is_ours else ""
+    return f"[{_short(file.name)}{to}: {percent(file)} % of {size_shown(file.size)}]"
 
 
 def progress_note(file: FileTransfer) -> str:
@@ -165,14 +190,16 @@ def _listed(file: FileTransfer) -> str:
 
 
 def _way(file: FileTransfer) -> str:
-    return "" if FileWay.TCP in file.ways else "".join(f" (by {_WAYS[way]})" for way in file.ways)
+    ways = () if FileWay.TCP in file.ways else file.ways[-1:]
+    return "".join(f" (by {_WAYS[way]})" for way in ways)
 
 
 def standing(file: FileTransfer) -> str:
     """Return how far a file got: how much is there, how fast it comes, and how long it takes."""
     match file.state:
         case FileState.WAITING:
-            return f"waits for {name(file.sender)}, {percent(file)} % is here"
+            why = "" if file.trouble is None else f": {_trouble(file)}"
+            return f"waits for {name(file.sender)}, {percent(file)} % is here{why}"
         case FileState.RUNNING:
             left = (file.size - file.done) / file.rate if file.rate else 0.0
             more = f", {size_shown(round(file.rate))}/s, {span(round(left))} left" if left else ""

@@ -16,6 +16,7 @@ from chatapp.peer.api.events import (
     MembersListed,
     Muted,
     NameReleased,
+    NoAnswer,
     NobodyKnown,
     NotInRoom,
     NotTrusted,
@@ -232,11 +233,33 @@ def presence_lines(event: PresenceEvent) -> list[str]:
         case PersonTyping():
             return []  # the status line shows it
         case PeopleListed(people=people, is_whole=is_whole, talked=talked):
-            # Every table holds ourselves, so an empty list means that the table has not come yet.
-            lines = _people(people, is_whole=is_whole, talked=talked)
-            return lines or ["[Still loading the list of people.]"]
+            return [*_people(people, is_whole=is_whole, talked=talked), *_others(event)]
         case _:
             assert_never(event)
+
+
+def _others(event: PeopleListed) -> list[str]:
+    """Say who else there is."""
+    if event.first:
+        first = name(event.first)
+        if not event.people:
+            return [f"[No name begins with {first}.]"]
+        return [f"[More names begin with {first}: type more letters.]"] if event.more else []
+    if event.others:
+        return [others_line(event.others)]
+    # Every table holds ourselves, so an empty list means that the table has not come yet.
+    return [] if event.people else ["[Still loading the list of people.]"]
+
+
+def others_line(others: int) -> str:
+    """Say that more people are online than we are told of."""
+    count = counted(others, "other is", "others are")
+    return f"[{count} online: who m shows whose names begin with m.]"
+
+
+def nobody_found(why: NoAnswer) -> str:
+    """Say why the registry was not asked for people."""
+    return f"[The server cannot be asked for names: {NO_ANSWER[why]}.]"
 
 
 def _gone(event: PersonAway) -> list[str]:

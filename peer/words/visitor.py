@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.errors import DeskFileRefused
 from chatapp.peer.api.form import FormQuestion
 from chatapp.peer.words.catalog import ENGLISH, Catalog
+from chatapp.peer.words.files import size_shown
 from chatapp.peer.words.formatting import (
     CallingLine,
     CallingMessage,
@@ -28,6 +30,8 @@ COMMANDS: Final = {
     ".rate": "rate",
     "/edit": "edit",
     "/retract": "retract",
+    ".file": "file",
+    ".get": "get",
     ".transcript": "transcript",
     "/new": "new",
     "/help": "help",
@@ -161,6 +165,20 @@ class VisitorTexts:
         """Return why one more visitor cannot use a folder."""
         return self._text("refused.folder_full", folder=folder, most=GUESTS_PER_ADDRESS)
 
+    def file_sent(self, name: str, size: int) -> str:
+        """Say that a file is sent."""
+        return self._text("file.sent", name=sanitize(name), size=size_shown(size))
+
+    def file_here(self, name: str, path: str) -> str:
+        """Say where a file is that was fetched."""
+        return self._text("file.here", name=sanitize(name), path=sanitize(path))
+
+    def file_refused(self, name: str, refused: DeskFileRefused) -> str:
+        """Say why a file is not sent or fetched."""
+        key, kinds = f"file.{refused.reason.name.lower()}", ", ".join(refused.kinds)
+        why = self._text(key, most=refused.limit, kinds=kinds)
+        return self._text("file.refused", name=sanitize(name), why=why)
+
     # --- what has happened
 
     def lines_of(self, event: visit_events.VisitEvent, *, is_first: bool = False) -> list[str]:
@@ -229,6 +247,10 @@ class VisitorTexts:
 
     def said(self, line: visit_events.Said) -> str:
         """Return how a line reads now, behind its author."""
+        if line.file is not None and not line.is_retracted:
+            key = "file.line" if line.file.number else "file.own"
+            size = size_shown(line.file.size)
+            return self._text(key, name=sanitize(line.text), size=size, nth=line.file.number)
         return self.shown_text(line.text, is_edited=line.is_edited, is_retracted=line.is_retracted)
 
     def shown_text(self, text: str, *, is_edited: bool, is_retracted: bool) -> str:

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chatapp.registry.cluster.stream.bundles import (
     KEY_SIZE,
     SALT_SIZE,
@@ -214,6 +216,9 @@ class ClusterStorage:
 
     def keep_table(self, table: KeptTable) -> None:
         """Do nothing: the other nodes have copies."""
+
+    def add_to_table(self, _version: int, _rows: Sequence[msgspec.Raw], /) -> bool:
+        return True
 
     def figures(self) -> dict[str, float]:
         return {"cluster_strays": self._store.strays + self._lease_strays.count}

@@ -13,6 +13,7 @@ from itertools import starmap
 from typing import Final, NamedTuple
 
 from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
+from chatapp.registry.edge.interest import Interest
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
 from chatapp.registry.edge.ports import EnginePort
 from chatapp.registry.rules.admin_requests import AdminAnswer
@@ -44,8 +45,9 @@ from chatapp.wire.codec import (
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
-from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach
+from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach, PeerRequest
 from chatapp.wire.messages.registration import Leave, Ping, Register, ServerPlace, Welcome
+from chatapp.wire.messages.table import FetchTable, Find, Watch
 from chatapp.wire.sessions.opening import Randomness
 
 SECRET_SIZE: Final = 32
@@ -98,6 +100,7 @@ class Edge:
         self.links: Final = Links(
             most=policy.links_max, requests_per_second=policy.requests_per_second
         )
+        self.interest: Final = Interest(self.links, recorder, limit=policy.broadcast_up_to)
         self.gate: Final = Gate(
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )
@@ -160,7 +163,26 @@ class Edge:
             self.engine.group_frame(frame, unpack_group(frame), link.caller, now=now)
             return
         assert link.session is not None
-        self.engine.request(decode_request(link.session.open(frame)), link.caller, now=now)
+        request = decode_request(link.session.open(frame))
+        if self.interest.is_on or isinstance(request, Watch | Find):
+            self._receive_by_interest(request, link, now)
+        else:
+            self.engine.request(request, link.caller, now=now)
+
+    def _receive_by_interest(self, request: PeerRequest, link: PeerLink, now: float) -> None:
+        """Handle a request while the table is not broadcast."""
+        interest = self.interest
+        if link.number in self.links.guests:
+            self.engine.request(request, link.caller, now=now)
+        elif isinstance(request, Watch | Find):
+            cost = interest.handle(request, link, now=now)
+            self.links.charge(link.number, cost, now=now)
+        elif isinstance(request, FetchTable):
+            interest.tell_scope(link)  # the peer has not read yet that nobody is given it
+        else:
+            if isinstance(request, Ping):
+                interest.tell_scope(link)
+            self.engine.request(request, link.caller, now=now)
 
     def _attach(self, link: PeerLink, frame: bytes, now: float) -> None:
         """Open the link's session by its first frame, which must carry an Attach (clause 9.1)."""
@@ -180,6 +202,8 @@ class Edge:
         self.links.attach(
             link, session, identity, answer, is_guest=identity in self.sessions.guests
         )
+        if link.number not in self.links.guests:
+            self.interest.tell_scope(link)
         self.engine.request(request, link.caller, now=now)
 
     def take_links_to_widen(self) -> list[int]:
@@ -199,6 +223,7 @@ class Edge:
         """Note that a connection is over, whichever side ended it."""
         link = self.links.forget(number)
         if link is not None and link.state is LinkState.ATTACHED:
+            self.interest.link_over(number)
             self.engine.link_lost(link.identity, number, now=now)
             self.settle(now=now)
 
@@ -296,10 +321,11 @@ class Edge:
         if peer_link is not None:
             self.links.send(peer_link, payload)
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Queue a message on a link, unless its reader is behind."""
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Queue a message on a link, unless its reader is behind. `is_idle`: or unless more than a
+        little waits for it."""
         peer_link = self.links.find(link)
-        if peer_link is not None and not peer_link.is_behind:
+        if peer_link is not None and not (peer_link.is_busy if is_idle else peer_link.is_behind):
             self.links.send(peer_link, payload)
         else:
             self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
@@ -377,9 +403,15 @@ class Edge:
         """Tell everybody at this edge that it stops now."""
         self.tell_everybody(encode(Announcement(AnnouncementKind.STOPPING, "", 0)))
 
+    @property
+    def takes_broadcasts(self) -> bool:
+        """Whether its people are told of the table by broadcasts."""
+        return not self.interest.is_on
+
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Queue one datagram for these addresses."""
-        self._broadcasts.append((frame, addresses))
+        if self.takes_broadcasts:  # a cluster's engine does not know
+            self._broadcasts.append((frame, addresses))
 
     def broadcast_backlog(self, *, waits: bool) -> None:
         """Note whether datagrams of broadcasts wait to be sent. The driver reports it when some are
@@ -428,12 +460,15 @@ class Edge:
 
     def settle(self, *, now: float) -> None:
         """Finish an input: the engine learns of the links that we ended."""
+        self.interest.settle()
         while ended := self.links.ended:  # handling one may end others
             self.links.ended = []
             for link, reason in ended:
+                self.interest.link_over(link.number)
                 name = self.engine.name_of(link.identity)
                 self._recorder.note(LinkEnded(name=name, address=link.remote, reason=reason))
                 self.engine.link_lost(link.identity, link.number, now=now)
+            self.interest.settle()
         self.engine.settle(now=now)
 
     # --- out

@@ -38,6 +38,10 @@ WAITING_AT_ONCE: Final = 8 * LINKS_WAITING_IN_ALL
 """Connections without a first frame, however young, past which the oldest is ended at once."""
 
 
+IDLE_QUEUE_MAX: Final = LINK_QUEUE_MAX // 2
+"""Bytes that may wait for a reader before pieces of files are dropped: words find the other half."""
+
+
 class PendingConnections:
     """Connections without a first frame, the oldest first."""
 
@@ -289,6 +293,11 @@ class PeerLink:
         """Bytes of earlier turns that its reader had not read when the link was last written to."""
 
     @property
+    def is_busy(self) -> bool:
+        """Whether more waits for its reader than what is sent at leisure may wait behind."""
+        return self.queued + 2 * self.backlog > IDLE_QUEUE_MAX
+
+    @property
     def is_behind(self) -> bool:
         """Whether so many bytes wait for its reader that others' messages could fill the queue."""
         return self.queued + 2 * self.backlog > LINK_QUEUE_MAX
@@ -301,8 +310,8 @@ class Links:
         self._most: Final = most
         self._links: dict[int, PeerLink] = {}
         self._attached: dict[int, PeerLink] = {}
-        self._guests: dict[int, PeerLink] = {}
-        """The attached links of guests: nothing is relayed to them."""
+        self.guests: Final[dict[int, PeerLink]] = {}
+        """By number, the attached links of guests: nothing is relayed to them."""
         self._ended_networks: dict[int, str] = {}
         """The networks of the attached links that ended last, the oldest first."""
         self.pending: Final = PendingConnections()
@@ -323,7 +332,11 @@ class Links:
 
     def attached(self) -> list[PeerLink]:
         """Return all attached links."""
-        return [*self._attached.values(), *self._guests.values()]
+        return [*self._attached.values(), *self.guests.values()]
+
+    def members(self) -> list[PeerLink]:
+        """Return the attached links of people with names."""
+        return list(self._attached.values())
 
     def find(self, number: int) -> PeerLink | None:
         """Return the link, unless it is over."""
@@ -358,7 +371,7 @@ class Links:
         link.caller = Caller(identity=identity, link=link.number)
         self.pending.leave(link.number, link.network)
         link.place = self._relayed.end
-        (self._guests if is_guest else self._attached)[link.number] = link
+        (self.guests if is_guest else self._attached)[link.number] = link
         self.to_widen.append(link.number)
         self._queue(link, frame(answer))
 
@@ -387,7 +400,7 @@ class Links:
                     del self._ended_networks[next(iter(self._ended_networks))]
             self.pending.leave(number, link.network)
             self.throttle.forget(number)
-            self._guests.pop(number, None)
+            self.guests.pop(number, None)
             if self._attached.pop(number, None) is not None:
                 self._take_relayed(link)
         return link

@@ -53,14 +53,19 @@ class EdgePort(Protocol):
     """What the engine tells an edge. What is for a link that has gone is lost. `payload`: an
     encoded message."""
 
+    @property
+    def takes_broadcasts(self) -> bool:
+        """Whether its people are told of the table by broadcasts."""
+
     def reply(self, to: Caller, payload: bytes) -> None:
         """Answer a caller on the link or in the session by which the request came."""
 
     def push(self, link: int, payload: bytes) -> None:
         """Send on a link."""
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Send on a link, unless its reader is behind."""
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Send on a link, unless its reader is behind. `is_idle`: or unless more than a little waits
+        for it."""
 
     def send_datagram(
         self, identity: bytes, address: Address, payload: bytes, *, now: float

@@ -54,6 +54,8 @@ class RegistryCore:
         )
         self.edge.engine = self.engine
         self.engine.edges[LOCAL] = self.edge
+        directory = self.engine.hub.directory
+        self.edge.interest.look_at(directory.table, lambda: directory.online_count)
         self.operators: Final = self.engine.hub.desk.operators
         # What the edge does, under the names that a driver uses.
         self.link_opened: Final = self.edge.link_opened

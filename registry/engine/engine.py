@@ -6,6 +6,7 @@ edges what to send, and holds back whatever must wait for the disk (`CommitBarri
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from typing import Final, assert_never
 
 import msgspec
@@ -317,12 +318,16 @@ class Engine:
     def broadcast_table(self, *, now: float) -> None:
         """Announce changes of the table, if that is due."""
         directory = self.hub.directory
+        edges = [(node, edge) for node, edge in self.edges.items() if edge.takes_broadcasts]
+        if not edges:
+            self._broadcaster.pass_over()
+            return
         payloads = self._broadcaster.handle_timer(audience=directory.online_count, now=now)
         if not payloads:
             return
         key, index = self.hub.channel.group.key, self.hub.indices.own
         sealed = [key.seal(index, payload) for payload in payloads]
-        for node, edge in self.edges.items():
+        for node, edge in edges:
             addresses = directory.online_addresses(node)
             for frame in sealed:
                 edge.broadcast(frame, addresses)
@@ -408,7 +413,11 @@ class Engine:
             case Push() | Offer():
                 edge = self.edges.get(effect.link >> NODE_SHIFT)
                 if edge is not None:
-                    send = edge.push if isinstance(effect, Push) else edge.offer
+                    send: Callable[[int, bytes], None] = (
+                        edge.push
+                        if isinstance(effect, Push)
+                        else partial(edge.offer, is_idle=effect.is_idle)
+                    )
                     send(effect.link, encode(effect.message))
             case Relay():
                 for edge in self.edges.values():

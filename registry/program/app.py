@@ -15,7 +15,7 @@ import msgspec
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
-from chatapp.registry.program.driver import RegistryDriver
+from chatapp.registry.program.driver import RegistryDriver, TableKeeper
 from chatapp.registry.program.texts import (
     NEW_KEY_LINE,
     address_lines,
@@ -402,7 +402,12 @@ class Registry:
         core = self._make_core(identity, loaded, store)
         self._operators = list(operator_lines(core.operators))
         neighbours = None if self._bus is None else self._bus.join(core, now=self._machine.now())
-        driver = RegistryDriver(loop, core, store, neighbours=neighbours, machine=self._machine)
+        keeper = (
+            TableKeeper(core.engine.hub.directory, self._storage) if neighbours is None else None
+        )
+        driver = RegistryDriver(
+            loop, core, store, keeper=keeper, neighbours=neighbours, machine=self._machine
+        )
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(
             MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now()

@@ -12,11 +12,13 @@ from typing import Final, Protocol, TypeVar
 from chatapp.registry.edge.driver import EdgeDriver, Timed
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.desk.statistics import Histogram
+from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.people.access import AccessLists
 from chatapp.registry.store.protocol import KeptTable, Store
+from chatapp.registry.store.storage import Storage
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
-from chatapp.wire.errors import StoreError, StoreFull, StoreLost
+from chatapp.wire.errors import StoreError, StoreFull, StoreLost, quoted
 
 _log = logging.getLogger(__name__)
 
@@ -216,6 +218,8 @@ class Committer:
             running.set_result(None)
 
 
+_UNLIMITED: Final = 1 << 40
+
 MAINTENANCE_SPAN = 5.0
 """Seconds between two looks at the wall clock and at the store's need of a checkpoint."""
 
@@ -237,6 +241,32 @@ class Neighbours(Timed, Protocol):
         """Return figures about them, by their names in `registry.telemetry.figures`."""
 
 
+class TableKeeper:
+    """Keeps the table for the next run as it changes, so that a registry that was killed goes on
+    with it. It is written before what it says is broadcast, and not synced: after a power cut
+    everybody fetches the table anew."""
+
+    def __init__(self, directory: Directory, storage: Storage) -> None:
+        self._directory = directory
+        self._storage = storage
+        self._upto = 0
+        self._has_failed = False
+
+    def keep(self) -> None:
+        """Keep what has changed since the last call. The first failure is the last try."""
+        table = self._directory.table
+        if table.version == self._upto or self._has_failed:
+            return
+        delta = table.delta(self._upto, bytes_max=_UNLIMITED, rows_max=_UNLIMITED)
+        is_first, self._upto = not self._upto, table.version
+        try:
+            if is_first or not self._storage.add_to_table(delta.version, delta.rows):
+                self._storage.keep_table(self._directory.kept())
+        except (OSError, ValueError) as error:  # the next run tells the table anew
+            self._has_failed = True
+            _log.warning("the table is not kept any more: %s", quoted(str(error)))
+
+
 class RegistryDriver:
     """Runs one core with sockets, a clock and a store."""
 
@@ -246,6 +276,7 @@ class RegistryDriver:
         core: RegistryCore,
         store: Store,
         *,
+        keeper: TableKeeper | None = None,
         neighbours: Neighbours | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
@@ -254,6 +285,7 @@ class RegistryDriver:
         self._wall = machine.wall
         self._loop = loop
         self._core = core
+        self._keeper = keeper
         self._neighbours = neighbours
         self._has_left = False
         """Whether the other nodes were told that the engine serves nobody any more."""
@@ -293,6 +325,8 @@ class RegistryDriver:
             self.edge.call_guarded(self._neighbours.receive_bus, data)
 
     def _take_rest(self) -> None:
+        if self._keeper is not None:
+            self._keeper.keep()
         self.committer.commit()
         if self._neighbours is not None:
             self._neighbours.send_messages()

@@ -32,6 +32,7 @@ from chatapp.registry.rules.people.access import AccessSettings, Bans
 from chatapp.registry.telemetry.logs import LogFormat
 from chatapp.wire.address import Address, host_name, ip_literal, is_port, is_server, servers_of
 from chatapp.wire.desk.form import is_region
+from chatapp.wire.desk.kinds import KINDS
 from chatapp.wire.errors import AddressRefused, ChatAppError, NameRefused, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.identity import fingerprint_from
@@ -55,6 +56,7 @@ GATEWAYS_MAX: Final = 100
 METRICS_HOSTS_MAX: Final = 16
 OPERATORS_MAX: Final = 100
 
+_MEGABYTE: Final = 1_000_000
 _DAY: Final = 86_400.0
 
 
@@ -175,6 +177,13 @@ def _flaw_of_hours(texts: Iterable[str]) -> str:
     return _flaw_of(Hours, texts)
 
 
+def _flaw_of_kinds(texts: Iterable[str]) -> str:
+    unknown = next((text for text in texts if text not in KINDS), None)
+    return (
+        "" if unknown is None else f'"{quoted(unknown)}" is no kind of files that a desk can take'
+    )
+
+
 def _flaw_of_answers(texts: Iterable[str]) -> str:
     return _flaw_of(ready_answers, texts)
 
@@ -217,12 +226,21 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     member of a room."""
     names: Annotated[int, _number("a whole number", 1_000, NAMES_MOST)] = RegistryPolicy().names_max
     """Names that may be bound; newcomers beyond them are refused."""
+    broadcast_up_to: Annotated[int, _number("a whole number", 16, 100_000)] = (
+        RegistryPolicy().broadcast_up_to
+    )
+    """People online up to whom everybody is told of everybody."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
     rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
         RegistryPolicy().rooms_each
     )
     """Rooms that one person may be in at once."""
+    relay_files: Annotated[int, _number("megabytes", 0, 100_000)] = (
+        RegistryPolicy().file_relay_bytes // _MEGABYTE
+    )
+    """Megabytes of files an hour that are passed on for one person whom others reach neither by TCP
+    nor by UDP; 0: none."""
     sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
         RegistryPolicy().sessions_max
     )
@@ -369,6 +387,12 @@ class DeskTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = DeskSettings().hours
     keep_sessions: KeptDays = DeskSettings().keep_sessions
     keep_transcripts: KeptDays = DeskSettings().keep_transcripts
+    files_largest: Annotated[int, _number("bytes", 0, 20_000_000)] = DeskSettings().files_largest
+    files_talk: Annotated[int, _number("bytes", 0, 1_000_000_000)] = DeskSettings().files_talk
+    files_total: Annotated[int, _number("bytes", 0, 1_000_000_000)] = DeskSettings().files_total
+    file_kinds: Annotated[Texts, _some(f"of {', '.join(KINDS)}", len(KINDS)), _flaw_of_kinds] = (
+        DeskSettings().file_kinds
+    )
     answers: Annotated[
         Texts,
         _some('different entries such as "greet: How can I help?"', DESK_ANSWERS_MAX),
@@ -442,8 +466,10 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         lease_span=settings.lease,
         mail_places=settings.letters,
         names_max=settings.names,
+        broadcast_up_to=settings.broadcast_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
+        file_relay_bytes=settings.relay_files * _MEGABYTE,
         sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,

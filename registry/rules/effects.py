@@ -54,6 +54,9 @@ class DropReason(enum.Enum):
     PING_FROM_STRANGER = enum.auto()
     LEAVE_FROM_STRANGER = enum.auto()
     SILENCE_REPORT_RATE = enum.auto()
+    # presence by interest
+    WATCHES_TOO_MANY = enum.auto()
+    FIND_RATE = enum.auto()
     # links
     MALFORMED_FRAME = enum.auto()
     MISPLACED_ATTACH = enum.auto()
@@ -61,6 +64,8 @@ class DropReason(enum.Enum):
     KICKED = enum.auto()
     RELAY_RATE_OF_SENDER = enum.auto()
     RELAY_RATE_OF_NETWORK = enum.auto()
+    RELAY_RATE_OF_FILES = enum.auto()
+    FILE_RELAY_USED_UP = enum.auto()
     RECIPIENT_LINK_BUSY = enum.auto()
     REQUEST_QUEUE_FULL = enum.auto()
     LINK_HAS_ENDED = enum.auto()
@@ -256,6 +261,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     link: int
     message: RegistryNotice
+    is_idle: bool = False
+    """Whether hardly anything may wait there: words come before files."""
 
 
 class Relay(msgspec.Struct, frozen=True, kw_only=True, gc=False):

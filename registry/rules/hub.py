@@ -31,6 +31,7 @@ from chatapp.registry.rules.effects import (
     SendDatagram,
     Store,
 )
+from chatapp.registry.rules.file_relay import FileRelay
 from chatapp.registry.rules.limits import first_epoch, first_number
 from chatapp.registry.rules.mail import MailService
 from chatapp.registry.rules.people.access import (
@@ -60,7 +61,13 @@ from chatapp.wire.limits import (
     SILENCE_REPORTS_PER_SECOND,
 )
 from chatapp.wire.messages.desk import DeskRequest
-from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.direct import (
+    DatagramRelayed,
+    RelayDatagram,
+    RelayFailed,
+    RelayFile,
+    ReportSilence,
+)
 from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.mail import AskMail, DepositMail, TakeMail
 from chatapp.wire.messages.registration import (
@@ -331,6 +338,9 @@ class Hub:
         )
         self._admin = LiveAdmin(self._admin_files, parts)
         self._relay = DatagramRelay(self.directory, parts.connections)
+        self.file_relay = FileRelay(
+            self.directory, parts.connections, hourly=context.policy.file_relay_bytes
+        )
         self._link_lifecycle = LinkLifecycle(parts)
         self._releasing = Releasing(
             self.directory, parts.connections, self._renaming, forget=self._forget
@@ -348,6 +358,7 @@ class Hub:
         # After a backup was restored the table may be of a run that the backup does not know.
         if loaded.table is not None and run_of(loaded.table.version) <= self._last_epoch:
             self._presence.recall(loaded.table, first=self._first_version, now=now)
+        self.directory.tell_rest()
         self._rules = RuleTable()
         self._fill_table()
         self._first = self._load(loaded, wall=context.clock.seconds(now), now=now)
@@ -459,6 +470,7 @@ class Hub:
         serve(TakeMail, self.mail.take)
         serve(AskMail, self.mail.ask)
         serve(RelayDatagram, self._relay.relay)
+        serve(RelayFile, self.file_relay.relay)
         serve(ReportSilence, self._report_silence)
         serve(FetchTable, self._fetch_table)
         serve(FetchCards, self._fetch_cards)
@@ -570,6 +582,7 @@ class Hub:
             "table_changes": self.directory.version - self._first_version,
             "rooms": len(self.rooms.index),
             "memberships": len(self.rooms.memberships),
+            "file_bytes_relayed": self.file_relay.bytes,
             "mail_waiting": len(self.mail),
             "mail_oldest_seconds": max(
                 (age for _, _, _, age in self.mail.boxes(now=now)), default=0.0

@@ -12,6 +12,7 @@ import msgspec
 
 from chatapp.wire.address import Address
 from chatapp.wire.limits import (
+    FILE_RELAY_BYTES,
     GROUP_KEPT_FOR,
     LINK_SILENCE_MAX,
     MAIL_KEPT_FOR,
@@ -218,6 +219,9 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Datagrams in one broadcast. More changes are fetched over the links, where each row travels
     once and is acknowledged."""
 
+    broadcast_up_to: int = 1_000
+    """People online up to whom everybody is told of everybody; of more, each peer is told of those
+    whom it watches."""
     rows_whole: int = ROWS_TOLD_WHOLE
     """Rows that a page of the table gives whole; of more it is a roster."""
     names_max: int = NAMES_MAX
@@ -226,6 +230,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rooms that may be there at once."""
     rooms_each: int = ROOMS_EACH_MAX
     """Rooms that one person may be in at once."""
+    file_relay_bytes: int = FILE_RELAY_BYTES
+    """Bytes of files an hour that are relayed for one sender; 0: none."""
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""

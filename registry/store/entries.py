@@ -134,6 +134,7 @@ class DeskLineKept(msgspec.Struct, frozen=True, array_like=True, tag=41, gc=Fals
     first: int
     mark: LineMark = LineMark.SAID  # what it is now, or what the change makes of its target
     target: int = 0  # the position of the line that this one changes; 0: none
+    file_size: int = 0  # bytes of the file that it brings, whose name is the text; 0: none
 
 
 class DeskVisitOver(msgspec.Struct, frozen=True, array_like=True, tag=42, gc=False):
@@ -191,8 +192,9 @@ class PastLineKept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
     text: str  # empty for a change
     number: int  # if the visitor said it, else 0
-    mark: LineMark = LineMark.SAID  # this and the next as in DeskLineKept
+    mark: LineMark = LineMark.SAID  # this and the next two as in DeskLineKept
     target: int = 0
+    file_size: int = 0
 
 
 class DeskTranscriptKept(msgspec.Struct, frozen=True, array_like=True, tag=45):
@@ -218,6 +220,22 @@ class DeskVisitRated(msgspec.Struct, frozen=True, array_like=True, tag=47, gc=Fa
     queue: str
     rated_at: int
     rating: int
+
+
+class DeskPieceKept(msgspec.Struct, frozen=True, array_like=True, tag=48, gc=False):
+    """A piece of the file of a line of a visit. Pieces count from 0."""
+
+    visit: int
+    position: int
+    index: int
+    data: bytes
+
+
+class DeskFilesDropped(msgspec.Struct, frozen=True, array_like=True, tag=49):
+    """The files of these lines of a visit are dropped."""
+
+    visit: int
+    positions: list[int]
 
 
 class CheckpointMark(msgspec.Struct, frozen=True, array_like=True, tag=7, gc=False):
@@ -359,6 +377,8 @@ DeskEntry: TypeAlias = (
     | DeskSessionKept
     | DeskTranscriptKept
     | DeskPastDropped
+    | DeskPieceKept
+    | DeskFilesDropped
 )
 Entry: TypeAlias = (
     NameBound
@@ -407,7 +427,7 @@ def erases(entry: Entry) -> bool:
     any more, now that there is this entry."""
     if isinstance(entry, DeskLineKept):
         return entry.mark == LineMark.RETRACTED
-    return isinstance(entry, DeskVisitOver | DeskPastDropped)
+    return isinstance(entry, DeskVisitOver | DeskPastDropped | DeskFilesDropped)
 
 
 def owner_of(entry: Entry) -> Owner | None:

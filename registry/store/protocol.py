@@ -24,6 +24,7 @@ from chatapp.registry.store.entries import (
     BanKept,
     DeskLineKept,
     DeskOpeningKept,
+    DeskPieceKept,
     DeskSessionKept,
     DeskTranscriptKept,
     DeskVisitKept,
@@ -81,6 +82,7 @@ class LoadedDesk(msgspec.Struct, frozen=True, kw_only=True):
     sessions: list[DeskSessionKept] = []  # kept for operators, the oldest end first
     transcripts: list[DeskTranscriptKept] = []  # of some of these
     highest_visit: int = 0  # ever used; 0 for none
+    pieces: list[DeskPieceKept] = []  # of files, in no order
     ratings: list[DeskVisitRated] = []  # the newest, the oldest first
     openings: list[DeskOpeningKept] = []  # what operators said last, one a queue
 

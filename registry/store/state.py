@@ -17,10 +17,12 @@ from chatapp.registry.store.entries import (
     BanKept,
     BanLifted,
     DeskEntry,
+    DeskFilesDropped,
     DeskLineKept,
     DeskOpeningKept,
     DeskOwner,
     DeskPastDropped,
+    DeskPieceKept,
     DeskSessionKept,
     DeskTranscriptKept,
     DeskVisitKept,
@@ -84,6 +86,8 @@ class DeskState(Generic[Where]):
         self.ratings: dict[int, Where] = {}  # by visit, in the order of the first ones
         self.sessions: dict[int, Where] = {}  # who, what about, how long
         self.transcripts: dict[int, Where] = {}
+        self.files: dict[tuple[int, int, int], Where] = {}
+        # pieces by visit, position of the line, and index
         self.highest_visit = 0
         self._spans: dict[
             int, tuple[int, int]
@@ -100,6 +104,7 @@ class DeskState(Generic[Where]):
         )
         twin.openings, twin.ratings = self.openings.copy(), self.ratings.copy()
         twin.sessions, twin.transcripts = self.sessions.copy(), self.transcripts.copy()
+        twin.files = self.files.copy()
         twin.highest_visit, twin._spans = self.highest_visit, self._spans.copy()
         return twin
 
@@ -115,6 +120,7 @@ class DeskState(Generic[Where]):
             self.ratings,
             self.sessions,
             self.transcripts,
+            self.files,
         ]
         return tables if any(tables) else []
 
@@ -141,7 +147,22 @@ class DeskState(Generic[Where]):
                 gone = [self.sessions.pop(visit, None) for visit in sessions]
                 gone += [self.transcripts.pop(visit, None) for visit in transcripts]
                 return [entry for entry in gone if entry is not None]
+            case DeskPieceKept(visit, position, index):
+                key = visit, position, index
+                former = self.files.get(key)
+                self.files[key] = where
+                return () if former is None else (former,)
+            case DeskFilesDropped(visit, positions):
+                return list(self._drop_files(visit, positions))
         assert_never(entry)
+
+    def _drop_files(self, visit: int, positions: Sequence[int]) -> Iterator[Where]:
+        """Drop the pieces of these files, which were stored from the first on."""
+        for position in positions:
+            index = 0
+            while (where := self.files.pop((visit, position, index), None)) is not None:
+                yield where
+                index += 1
 
     def _keep(self, entry: DeskVisitKept, where: Where) -> Sequence[Where]:
         if self._is_over(entry.visit):
@@ -346,6 +367,8 @@ class StoreState(Generic[Where]):
                 | DeskSessionKept()
                 | DeskTranscriptKept()
                 | DeskPastDropped()
+                | DeskPieceKept()
+                | DeskFilesDropped()
             ):
                 return self.desk.apply(entry, where)
             case _:
@@ -480,6 +503,7 @@ class LoadedBuilder:
         self._ratings: dict[int, DeskVisitRated] = {}
         self._sessions: dict[int, DeskSessionKept] = {}
         self._transcripts: dict[int, DeskTranscriptKept] = {}
+        self._pieces: dict[tuple[int, int, int], DeskPieceKept] = {}
 
     def note(self, entry: Entry) -> None:
         match entry:
@@ -504,6 +528,11 @@ class LoadedBuilder:
                 self._keys[entry.group, entry.epoch] = entry.key
             case RoomTopicKept():
                 self._topics[entry.group] = entry
+            case _:
+                self._note_of_desk(entry)
+
+    def _note_of_desk(self, entry: Entry) -> None:
+        match entry:
             case DeskVisitKept():
                 self._visits[entry.visit] = entry
             case DeskLineKept():
@@ -524,6 +553,12 @@ class LoadedBuilder:
                     self._sessions.pop(visit, None)
                 for visit in transcripts:
                     self._transcripts.pop(visit, None)
+            case DeskPieceKept(visit, position, index):
+                self._pieces[visit, position, index] = entry
+            case DeskFilesDropped(visit, positions):
+                gone = [key for key in self._pieces if key[0] == visit and key[1] in positions]
+                for key in gone:
+                    del self._pieces[key]
             case _:
                 pass
 
@@ -562,6 +597,7 @@ class LoadedBuilder:
             transcripts=[self._transcripts[visit] for visit in state.transcripts],
             highest_visit=state.highest_visit,
             openings=[self._openings[queue] for queue in state.openings],
+            pieces=[self._pieces[key] for key in state.files],
             ratings=[self._ratings[visit] for visit in state.ratings],
         )
 

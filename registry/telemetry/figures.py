@@ -67,6 +67,10 @@ FIGURES: Final = {
     "room_deliveries": Figure(
         FigureKind.COUNTER, "Copies of lines of rooms and the channel sent to members"
     ),
+    "file_bytes_relayed": Figure(
+        FigureKind.COUNTER,
+        "Bytes of files passed on between people who reach each other in no other way",
+    ),
     "datagrams_in": Figure(FigureKind.COUNTER, "Datagrams received"),
     "datagrams_out": Figure(FigureKind.COUNTER, "Datagrams sent"),
     "bytes_in": Figure(FigureKind.COUNTER, "Bytes received, in datagrams and on connections"),

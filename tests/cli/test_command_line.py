@@ -1,6 +1,7 @@
 """The command line: valid arguments reach the right program, and help is printed."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -111,7 +112,9 @@ def test_a_peer_is_started(started: Started, arguments: list[str]) -> None:
 def test_a_page_is_served_beside_a_terminal_or_a_full_screen(started: Started) -> None:
     for options in (["--web"], ["--web", "--full"]):
         assert chatapp.__main__.main([*PEER, *options]) == 0
-        assert started.told["beside"] is page_beside
+        beside = started.told["beside"]
+        assert isinstance(beside, partial)
+        assert (beside.func, beside.keywords) == (page_beside, {"uploads": None})
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
     wanted = StartOptions(name="alice", servers=servers, registry_key=None, home=default_home())
     assert started.told == {
         **msgspec.structs.asdict(wanted),
-        "to": "bob",
+        "to": ["bob"],
         "text": said,
         "as_json": True,
         "log_level": "warning",
@@ -200,7 +203,9 @@ def test_one_message(started: Started, text: str, said: str | None) -> None:
 
 def test_one_file(started: Started, capsys: pytest.CaptureFixture[str]) -> None:
     assert chatapp.__main__.main([*SEND, "--file", "plan.pdf"]) == 0
-    assert (started.told["to"], started.told["path"]) == ("bob", "plan.pdf")
+    assert (started.told["to"], started.told["path"]) == (["bob"], "plan.pdf")
+    assert chatapp.__main__.main(["send", "alice", *SEND[2:4], "bob,carol,BOB", "hi"]) == 0
+    assert started.told["to"] == ["BOB", "carol"]
     assert chatapp.__main__.main([*SEND, "--json", "--file", "plan.pdf"]) == 2
     assert capsys.readouterr().err == "ChatApp: --json is for messages\n"
 

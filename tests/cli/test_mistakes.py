@@ -209,7 +209,7 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
             'send needs <name> <server-ip> <server-port> <to> <text>: unexpected argument "there"',
         ),
         (
-            "send alice 127.0.0.1 5000 b.b hi",
+            "send alice 127.0.0.1 5000 bob,b.b hi",
             'to: "b.b" is not a name: only letters, digits, _ and - are allowed',
         ),
         ("send alice 127.0.0.1 80 bob hi", f'server-port: "80" is not a port; {PORTS}'),

@@ -11,7 +11,7 @@ from chatapp.preferences import FILE_MAX, FILE_NAME, Face, Preferences, preferen
 from chatapp.validation import Misuse
 from tests.cli.starting import PEER, Started
 
-KEYS = "face, quiet, slow, seen, downloads, auto_accept, auto_accept_size"
+KEYS = "face, quiet, slow, seen, downloads, auto_accept, auto_accept_size, page_files"
 A_SIZE = 'write a size as "100 MB"; there are kB, MB, GB'
 
 
@@ -35,6 +35,7 @@ def prefer(home: Path, text: str) -> None:
         ('quiet = true\nface = "plain"\n', Preferences(face=Face.PLAIN, quiet=True)),
         ("slow = true\nseen = true\n", Preferences(slow=True, seen=True)),
         ('downloads = "/srv/files"', Preferences(downloads=Path("/srv/files"))),
+        ('page_files = "2 GB"', Preferences(page_files=2_000_000_000)),
         (
             'auto_accept = ["bob", "Carol"]\nauto_accept_size = "2 GB"',
             Preferences(auto_accept=("bob", "Carol"), auto_accept_size=2_000_000_000),
@@ -65,6 +66,7 @@ def test_without_a_file_lines_are_shown(home: Path) -> None:
         ('downloads = ""', 'downloads: "" is not a folder'),
         ('auto_accept = "bob"', 'auto_accept: write names as ["bob", "carol"]'),
         ("auto_accept = [1]", 'auto_accept: write names as ["bob", "carol"]'),
+        ("page_files = 0", f"page_files: {A_SIZE}"),
         ("auto_accept_size = 5", f"auto_accept_size: {A_SIZE}"),
         ('auto_accept_size = "5 TB"', f"auto_accept_size: {A_SIZE}"),
         ('auto_accept_size = "-5 MB"', f"auto_accept_size: {A_SIZE}"),

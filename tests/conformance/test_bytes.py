@@ -5,6 +5,7 @@ compares with the code.
 """
 
 import hashlib
+import struct
 import zlib
 
 import msgspec
@@ -67,6 +68,20 @@ def test_a_roster_is_read_by_the_document_alone() -> None:
     known = hashlib.blake2b(digest_size=16, person=b"chatapp roster")
     known.update(bob[1] + by_hand.packed(bob[0]))
     assert check == known.digest()
+
+
+def test_the_digest_of_people_is_that_of_the_document() -> None:
+    """Clause 3.9: "`digest` is, all by XOR, the BLAKE2b with 8 bytes and the personalisation
+    `chatapp watched` of each watched row: over the key, the presence as u8, `since` as u64 and the
+    sender index as u32"."""
+    _, _, _, people = fields("interest", "changed")
+    digest = 0
+    assert isinstance(people, list)
+    for key, _, _, _, presence, since, sender_index, *_ in people:
+        said = key + struct.pack(">BQI", presence, since, sender_index)
+        one = hashlib.blake2b(said, digest_size=8, person=b"chatapp watched").digest()
+        digest ^= int.from_bytes(one, "big")
+    assert fields("interest", "scope")[4] == digest.to_bytes(8, "big")
 
 
 def test_later_elements_are_ignored() -> None:

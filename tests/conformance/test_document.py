@@ -26,6 +26,7 @@ from chatapp.wire.messages.desk import (
     OverCause,
     PastLine,
     PastSession,
+    PieceResult,
     PositionCause,
     ReadyAnswer,
     RoomOperator,
@@ -239,11 +240,12 @@ def test_reasons(number: str, reasons: type[enum.IntEnum]) -> None:
     [
         ("11.2", (DeskRefusal, PositionCause, OperatorCause, OverCause, DescriptionResult)),
         ("11.4", (LineRefusal, LineMark)),
+        ("11.7", (PieceResult,)),
         ("11.5", (CommandResult, ClientCause, ClientChange)),
     ],
 )
 def test_numbers_of_the_desk(number: str, kinds: tuple[type[enum.IntEnum], ...]) -> None:
-    """Clauses 11.2, 11.4 and 11.5."""
+    """Clauses 11.2, 11.4, 11.5 and 11.7."""
     lists = re.findall(r"\*[\w ]+\*: ([0-9A-Z_, ]+)\.", clauses()[number])
     expected = [", ".join(f"{one.value} {one.name}" for one in kind) for kind in kinds]
     assert lists == expected

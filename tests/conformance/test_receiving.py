@@ -150,8 +150,8 @@ def test_frames_of_tunnels_cost_no_message(ours: Ours, bob: Stranger) -> None:
     ours.receive(bob.seal(*wrong, [16, 5, True, 0, b"x"], [18, 5, True], [4, 7], part(7, "hello")))
     assert ours.texts() == ["hello"]
     assert ours.core.file_frames == [
-        (bob.identity, TunnelPiece(5, True, 0, b"x")),
-        (bob.identity, TunnelEnd(5, True)),
+        (bob.identity, TunnelPiece(5, True, 0, b"x"), False),
+        (bob.identity, TunnelEnd(5, True), False),
     ]
 
 

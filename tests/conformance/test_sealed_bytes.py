@@ -164,6 +164,8 @@ def test_a_datagram_with_a_message() -> None:
         [16, 5, True, 0, b"a"],
         [17, 5, False, 1, 3, [1]],
         [18, 5, True],
+        [19, 5],
+        [20, 5, True],
         [1, first, 0, 1, body],
     ]
     assert by_hand.packed(frames) == printed("direct", "payload")
@@ -198,7 +200,7 @@ def test_a_file() -> None:
 def test_who_has_what_of_a_file() -> None:
     """Clause 6.19: "the lowest of the first byte for the first one"."""
     assert fields("files", "ask.have") == [3, printed("files", "file"), 0]
-    assert fields("files", "have") == [3, 0, b"\1", [printed("keys", "bob.identity")]]
+    assert fields("files", "have") == [3, 0, b"\1", [printed("keys", "bob.identity")], False]
 
 
 @pytest.mark.parametrize("counter", [0, 1])

@@ -86,15 +86,22 @@ from chatapp.wire.messages.registration import (
 )
 from chatapp.wire.messages.rooms import GroupBody
 from chatapp.wire.messages.table import (
+    By,
     Card,
     FetchCards,
     FetchTable,
+    Find,
+    Found,
     Presence,
+    PresenceChanged,
     Row,
+    Scope,
     SetStatus,
     TableBatch,
+    TableScope,
+    Watch,
 )
-from chatapp.wire.roster import cells_of, roster_page
+from chatapp.wire.roster import cells_of, roster_page, sight_digest, sight_of
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 from tests.conformance import by_hand
@@ -187,6 +194,22 @@ def _roster() -> Iterator[tuple[str, Value]]:
     columns = zlib.compress(inflated, 0)  # stored as it is
     yield "page", encode(msgspec.structs.replace(page, columns=columns))
     yield "fetch", encode(FetchCards([BOB.card.identity]))
+
+
+def _interest() -> Iterator[tuple[str, Value]]:
+    """What is said on a link while many people are online."""
+    alice = Row(ALICE.card, "192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
+    bob = Row(BOB.card, "", 0, Presence.AWAY, AT // 1_000 - 60, 0, VERSION, "exam on Friday", None)
+    keys = [ALICE.card.identity, BOB.card.identity]
+    digest = sight_digest(keys[0], alice) ^ sight_digest(keys[1], bob)
+    yield (
+        "scope",
+        encode(TableScope(Scope.INTEREST, 9_999, VERSION, digest.to_bytes(8, "big"))),
+    )
+    yield "watch", encode(Watch(7, AT, keys, []))
+    yield "changed", encode(PresenceChanged(7, more=False, people=[sight_of(alice), sight_of(bob)]))
+    yield "find", encode(Find(8, By.PREFIX, "al", after="alan", limit=2, only_online=True))
+    yield "found", encode(Found(8, [sight_of(alice)], more=True))
 
 
 def _admission() -> Iterator[tuple[str, Value]]:
@@ -415,6 +438,7 @@ BLOCKS: Final = {
     "cards": _cards,
     "table": _table,
     "roster": _roster,
+    "interest": _interest,
     "admission": _admission,
     "invitation": _invitation,
     "voucher": _voucher,

@@ -111,6 +111,13 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
     await is_accessible(alice.page)
     await is_accessible(carol.page)
 
+    # The page can be installed.
+    browser_itself = await alice.context.new_cdp_session(alice.page)
+    manifest = await browser_itself.send("Page.getAppManifest")
+    assert (manifest["errors"], "/members/assets/" in manifest["url"]) == ([], False)
+    found = await browser_itself.send("Page.getInstallabilityErrors")
+    assert [one["errorId"] for one in found["installabilityErrors"]] == ["in-incognito"]
+
     # They talk: to each other, and to the terminal.
     await alice.opens("bob")
     await alice.says("is the lab open?")

@@ -169,7 +169,7 @@ async def test_the_first_start_is_remembered_when_it_is_shown_and_says_how_to_ge
     again = await at_terminal("bob")
     await again.shows("[Nobody else is here.]")
     again.press("help who\r")
-    await again.shows("who [all] - ")
+    await again.shows("who [all or letters] - ")
     assert TYPE_HELP not in again.text
     alice = await at_terminal("alice")
     await alice.shows(WELCOME)

@@ -326,6 +326,21 @@ async def test_a_page_outlives_the_program_that_runs_the_node(
     await context.close()
 
 
+async def test_after_a_night_of_sleep_the_page_has_what_was_said(talk: Talk) -> None:
+    page, bob = talk.page, talk.bob
+    await page.clock.install()
+    await page.reload()
+    await talk.opens("bob")
+    # The connection is gone, and nothing tells so.
+    await page.evaluate("feed.stream.onmessage = feed.stream.onerror = null")
+    await bob.type("send alice good morning")
+    await talk.alice.sees("bob: good morning")
+    await page.clock.fast_forward("08:00:00")
+    await page.clock.fast_forward(5_000)
+    await expect(talk.line("good morning")).to_have_count(1)
+    assert talk.troubles == []
+
+
 async def test_a_message_to_a_page_in_the_background_is_a_notice_of_the_system(talk: Talk) -> None:
     page, bob = talk.page, talk.bob
     await page.context.grant_permissions(["notifications"])

@@ -81,6 +81,10 @@ async def test_a_file_that_is_offered_is_accepted_paused_and_here(
         assert size is not None
         await page.set_viewport_size(size)
         await is_accessible(page)
+    await panel.get_by_role("button", name="Cancel").click()
+    await expect(entry.locator(".file")).to_contain_text("offered")
+    await panel.get_by_role("button", name="Accept").click()
+    await panel.get_by_role("button", name="Pause").click()
     bob.signal(signal.SIGCONT)
     await panel.get_by_role("button", name="Resume").click()
     await expect(panel).to_contain_text(f"here, {tmp_path}/hers/the plan.pdf")

@@ -156,6 +156,33 @@ async def test_a_partition_half_way(stage: Stage, lab: Lab, tmp_path: Path, figu
     assert again < bar(90.0)
 
 
+@only_whole
+async def test_nothing_gets_through_but_by_the_server(
+    stage: Stage, lab: Lab, tmp_path: Path, figure: Note
+) -> None:
+    town = Town(lab, stage)
+    await town.registry()
+    addresses = [lab.machine(name) for name in ("alice", "bob")]
+    alice, bob = await town.peers("alice", "bob")
+    for name, other in zip(("bob", "alice"), addresses, strict=True):
+        lab.filter(name, f"ip saddr {other}")
+    source, copy = written(tmp_path / "plan.bin", 3 * MIB), tmp_path / "copy.bin"
+    await offered(alice, bob, source)
+    begun = asyncio.get_running_loop().time()
+    await accepted(bob, copy)
+    await bob.sees(f"[plan.bin is here: {copy}]", within=_WITHIN)
+    took = asyncio.get_running_loop().time() - begun
+    assert await digest(copy) == await digest(source)
+    await bob.type("/why file")
+    way = await bob.sees(beginning("[came by "))
+    assert way == "[came by the server, as neither TCP nor UDP gets through, from alice]"
+    figure(
+        "no TCP and no UDP between the two, 3 MiB",
+        f"through the server in {took:.0f} s",
+        "it comes",
+    )
+
+
 async def test_a_file_that_changes_under_its_transfer(
     stage: Stage, lab: Lab, tmp_path: Path, figure: Note
 ) -> None:

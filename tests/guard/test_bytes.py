@@ -1,12 +1,13 @@
 """What talking costs in bytes of IP packets, with their headers: on a radio link each of them is paid
-for."""
+for. What silence costs in turns, too."""
 
 from typing import Final
 
 import pytest
 
-from tests.guard.counting import calm_world
+from tests.guard.counting import Counter, calm_world
 from tests.support.network import Pipe
+from tests.support.people import Person
 from tests.support.world import World
 
 UDP_HEADERS: Final = 20 + 8
@@ -18,6 +19,9 @@ DELAYED_ACK: Final = 0.04
 SEGMENT: Final = 1_220
 
 IDLE_HOUR: Final = 30_000
+IDLE_TURNS: Final = 460
+"""In an hour, a tenth above what it takes: each follows something that woke the program up. What a
+face adds stands in `bench/` (I1)."""
 SLOW_IDLE_HOUR: Final = 4_000
 COMING_IN: Final = 2_600
 HI: Final = 180
@@ -88,11 +92,13 @@ def test_coming_in_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < meter.total <= COMING_IN
 
 
-def test_an_idle_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_hour(world: World, monkeypatch: pytest.MonkeyPatch, counter: Counter) -> None:
     world.network.run_for(300.0)
     meter = Meter(world, monkeypatch)
+    counter.watch(Person, "turn")
     world.network.run_for(3_600.0)
     assert 0 < meter.total <= IDLE_HOUR * len(world.people)
+    assert 0 < counter.calls["Person.turn"] <= IDLE_TURNS * len(world.people)
 
 
 def test_an_idle_hour_on_a_slow_link(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

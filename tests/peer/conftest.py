@@ -1,9 +1,20 @@
-"""Times are shown in UTC here."""
+"""Times are shown in UTC here, and what programs use is tried on both event loops that they have:
+asyncio's own and uvloop's."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
 
 import pytest
+import uvloop
+
+from tests.faults.size import IS_WHOLE
+
+ON_BOTH_LOOPS: Final = {"sdk", "node", "rpc", "doctor"} if IS_WHOLE else {"sdk"}
+"""Folders whose asynchronous tests run once on each loop. The SDK stands on the others, so they do
+so in `make faults` only."""
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +24,16 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the loops of an asynchronous test. Those of a `Town` have a clock of their own, which
+    asyncio's loop alone takes."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    assert isinstance(item, pytest.Function)
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in ON_BOTH_LOOPS and not hasattr(item.module, "Town"):
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops

@@ -57,10 +57,11 @@ class Village:
         access: AccessSettings | None = None,
         desk: DeskSettings | None = None,
         servers: tuple[Address, ...] = (),
+        broadcast_up_to: int = RegistryPolicy().broadcast_up_to,
     ) -> None:
         """Open the registry. `folder`: another folder makes another registry at the same address.
         `servers`: where else it answers, as it says."""
-        policy = RegistryPolicy(servers=servers)
+        policy = RegistryPolicy(servers=servers, broadcast_up_to=broadcast_up_to)
         self._registry = Registry(
             self.port,
             folder or self.folder,

@@ -52,7 +52,7 @@ def check_straight(world: World) -> None:
     one.send(other.called, text)
     assert world.network.run_until(
         lambda: (
-            one.sent()[-1][2] is events.MessageState.DELIVERED
+            [state for _, _, state in one.sent()][-1:] == [events.MessageState.DELIVERED]
             and other.screen.texts()[-1:] == [text]
         ),
         within=5.0,

@@ -40,6 +40,10 @@ CANCEL_SHARE: Final = 0.2
 REPLAYED_SHARE: Final = 0.5
 """The share of worlds in which a stranger sends everything again, until the end."""
 
+INTEREST_SHARE: Final = 0.4
+"""The share of worlds in which people are told only of those whom they watch, always or while more
+than a few are online."""
+
 HOLD_SHARE: Final = 0.2
 """Of the steps of a world with visitors, the share at which others are let go first, or no more."""
 SIDE_SHARE: Final = 0.15
@@ -167,6 +171,12 @@ TEMPERS: Final = ((6, 1, 1), (2, 6, 1), (1, 1, 6), (3, 3, 3))
 """How often each kind of action occurs in a world."""
 
 
+def _tell_only_of_some(world: World, chance: random.Random, share: float) -> None:
+    """In a share of worlds, tell people only of those whom they watch."""
+    if chance.random() < share:
+        world.registry.broadcast_up_to = chance.choice((0, 1, 2))
+
+
 def live_through(
     seed: int,
     *,
@@ -175,15 +185,17 @@ def live_through(
     fails_over: bool = True,
     replays: bool = True,
     changes: bool = True,
+    interest: bool = True,
     nodes: int = 1,
 ) -> World:
     """Play a world from its beginning to the calm after it. `stops`: in half of the worlds the
     registry is stopped now and then. `disk_fails`: in half of them its syncs fail now and then.
     `fails_over`: in half of them the registry's node dies now and then, and another one takes over.
     `replays`: in half of them a stranger sends everything again. `changes`: in most of them people
-    answer and change what was said, and in half of all even two rows are told as a roster. Each has
-    a source of chance of its own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of a
-    cluster."""
+    answer and change what was said, and in half of all even two rows are told as a roster.
+    `interest`: in some of them not everybody is told of everybody. Each has a source of chance of
+    its own that decides when, so the rest of the story is told by the seed. `nodes`: 1, or those of
+    a cluster."""
     chance = random.Random(seed)
     stopping = random.Random(f"stops {seed}")
     stop_share = stopping.choice((0.0, STOP_SHARE)) if stops else 0.0
@@ -202,6 +214,7 @@ def live_through(
     world = World(seed, people=chance.randint(2, 4), desk=deskdeeds.settings(chance), nodes=nodes)
     if changes:
         world.registry.rows_whole = changing.choice((1, ROWS_TOLD_WHOLE))
+    _tell_only_of_some(world, random.Random(f"interest {seed}"), INTEREST_SHARE * interest)
     deskdeeds.appoint(world)
     world.start()
     if replays and replaying.random() < REPLAYED_SHARE:
@@ -259,6 +272,7 @@ def try_seed(
     fails_over: bool = True,
     replays: bool = True,
     changes: bool = True,
+    interest: bool = True,
     nodes: int = 1,
 ) -> None:
     """Check the promise in the world of this seed; a failure names the seed."""
@@ -271,6 +285,7 @@ def try_seed(
             fails_over=fails_over,
             replays=replays,
             changes=changes,
+            interest=interest,
             nodes=nodes,
         )
         closing.check_end(world)

@@ -43,12 +43,20 @@ were found."""
 @pytest.mark.parametrize("seed", FOUND, ids=lambda seed: f"{seed}: {FOUND[seed]}")
 def test_what_a_seed_once_found(seed: int) -> None:
     """Each seed is a world that broke the promise; `FOUND` says how."""
-    try_seed(seed, stops=False, disk_fails=False, fails_over=False, replays=False, changes=False)
+    try_seed(
+        seed,
+        stops=False,
+        disk_fails=False,
+        fails_over=False,
+        replays=False,
+        changes=False,
+        interest=False,
+    )
 
 
 @pytest.mark.parametrize("seed", FOUND_BY_STOPS, ids=lambda seed: f"{seed}: {FOUND_BY_STOPS[seed]}")
 def test_what_a_seed_once_found_while_the_registry_was_stopped(seed: int) -> None:
-    try_seed(seed, disk_fails=False, fails_over=False, replays=False, changes=False)
+    try_seed(seed, disk_fails=False, fails_over=False, replays=False, changes=False, interest=False)
 
 
 @pytest.mark.parametrize("seeds", BATCHES, ids=lambda seeds: f"from {seeds[0]}")

@@ -160,6 +160,11 @@ class Machine(ABC):
             self._core.link_closed(now=self.network.now)
             self.turn()
 
+    def break_link(self) -> None:
+        """Let the connection break, if there is one."""
+        if self._pipe is not None:
+            self._pipe.break_down()
+
     def link_made(self, pipe: Pipe) -> None:
         """The connection was made; this is end 0."""
         if self._core is None:

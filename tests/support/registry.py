@@ -57,6 +57,8 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         self._tables = random.Random(1)
         self.rows_whole = ROWS_TOLD_WHOLE
         """Of more rows than that a page is a roster. A world with few people may have them, too."""
+        self.broadcast_up_to = RegistryPolicy().broadcast_up_to
+        """People online of whom everybody is told."""
         self._table: KeptTable | None = None
         """What the next run knows of the table; it may have been told of more."""
 
@@ -74,7 +76,7 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
             rng=self.random,
             clock=WallClock(now=now, wall=self.wall),
             store=self.store,
-            policy=RegistryPolicy(rows_whole=self.rows_whole),
+            policy=RegistryPolicy(rows_whole=self.rows_whole, broadcast_up_to=self.broadcast_up_to),
         )
         loaded = msgspec.structs.replace(self.store.load(), table=self._table)
         self._table = None

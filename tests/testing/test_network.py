@@ -10,7 +10,7 @@ from chatapp.testing.clock import VirtualClock
 from chatapp.testing.network import WINDOW, End, Network, SimulatedEndpoint, SimulatedListener
 from chatapp.wire.address import Address
 from chatapp.wire.errors import PortInUse
-from chatapp.wire.limits import LINK_STALL_TIMEOUT
+from chatapp.wire.limits import LINK_UNACKNOWLEDGED_MAX
 
 A, B = "10.0.0.1", "10.0.0.2"
 SERVER = Address(B, 5_000)
@@ -119,7 +119,7 @@ async def test_a_connection_that_is_cut_off_for_too_long_breaks_at_the_end_that_
     ours, theirs = await connected(network)
     network.cut(A, B)
     ours.end.write(b"lost")
-    await asyncio.sleep(LINK_STALL_TIMEOUT - 1.0)
+    await asyncio.sleep(LINK_UNACKNOWLEDGED_MAX - 1.0)
     assert ours.over == []
     await asyncio.sleep(6.0)
     assert [type(error) for error in ours.over] == [TimeoutError]

@@ -49,7 +49,7 @@ from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
-from chatapp.wire.messages.table import Row, TableBatch
+from chatapp.wire.messages.table import Row, Sight, TableBatch
 from tests.support.strategies import (
     ALONE,
     FEW,
@@ -85,6 +85,7 @@ INSIDE_OTHERS: Final = frozenset(
         RoomQueue,
         RoomVisitor,
         ServerPlace,
+        Sight,
         Topic,
         Unknown,
     }

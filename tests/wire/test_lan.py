@@ -1,11 +1,14 @@
 """Announcements on the local network: what a stranger may say in one, and what is taken of it."""
 
 import re
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.wire.address import Address, is_port
+from chatapp.wire.aio import lan
 from chatapp.wire.aio.lan import SERVICE, FoundRegistry, registry_of
 
 KEY = b"0123456789abcdef" * 2
@@ -50,3 +53,21 @@ def test_whatever_a_stranger_announces_does_no_harm(
         assert is_port(found.address.port)
         assert re.fullmatch("[A-Za-z0-9 -]{0,40}", found.name)
         assert re.fullmatch("[0-9a-f]{32}", found.key)
+
+
+@pytest.mark.parametrize(
+    ("wireless", "is_wireless"),
+    [((), False), (("wlan0",), False), (("eth0",), False), (("eth0", "wlan0"), True)],
+)
+def test_wi_fi_counts_where_there_is_no_cable(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wireless: tuple[str, ...],
+    is_wireless: bool,
+) -> None:
+    found = [("lo", "127.0.0.1"), ("eth0", "10.0.0.1"), ("wlan0", "10.0.0.2"), ("tap", "fe80::1")]
+    monkeypatch.setattr(lan, "_listed", lambda: found)
+    monkeypatch.setattr(lan, "INTERFACES", tmp_path)
+    for name in wireless:
+        (tmp_path / name / "wireless").mkdir(parents=True)
+    assert lan.is_wireless() == is_wireless

@@ -14,7 +14,7 @@ from chatapp.wire.limits import (
     LINK_QUEUE_MAX,
     LINK_SEGMENT_MAX,
     LINK_SILENCE_MAX,
-    LINK_STALL_TIMEOUT,
+    LINK_UNACKNOWLEDGED_MAX,
 )
 
 PIECE = 10_000
@@ -143,7 +143,7 @@ def test_a_connection_has_short_segments_and_no_patience_with_silence(name: str)
         ends = runner.run(look_at_options())
     for segment, patience, is_probed, probed_after in ends:
         assert segment <= LINK_SEGMENT_MAX
-        assert patience == LINK_STALL_TIMEOUT * 1_000
+        assert patience == LINK_UNACKNOWLEDGED_MAX * 1_000
         assert is_probed
         # A living peer speaks in time, so that no probe is sent whose loss would end its link.
         assert probed_after > LINK_SILENCE_MAX

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatapp.wire.address import Address, ip_literal, is_port
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 _HAS_LENGTH: Final = sys.platform == "darwin" or "bsd" in sys.platform
 """Whether a socket address begins with its length and has its family in the second byte, as on
 BSD."""
+
+INTERFACES: Final = Path("/sys/class/net")
+"""Where Linux says of each interface what it is."""
 
 _UP: Final = 0x1
 """The flag of an interface that is in use (`IFF_UP`)."""
@@ -50,10 +54,19 @@ def own_addresses() -> list[str]:
     Addresses of the loopback interface, and those that are valid on one cable only, are left
     out."""
     try:
-        found = list(_listed())
+        found = [address for _, address in _listed()]
     except (OSError, AttributeError):  # a C library without getifaddrs
         return []
     return reachable(found)
+
+
+def is_wireless() -> bool:
+    """Whether this machine reaches others by Wi-Fi alone, as far as its system says: Linux does."""
+    try:
+        names = {name for name, address in _listed() if reachable([address])}
+    except (OSError, AttributeError):
+        return False
+    return bool(names) and all((INTERFACES / name / "wireless").is_dir() for name in names)
 
 
 def reachable(addresses: Iterable[str]) -> list[str]:
@@ -70,7 +83,8 @@ def reachable(addresses: Iterable[str]) -> list[str]:
     ]
 
 
-def _listed() -> Iterator[str]:
+def _listed() -> Iterator[tuple[str, str]]:
+    """Yield the name of each interface in use and an address of it."""
     library = ctypes.CDLL(None, use_errno=True)
     first = ctypes.POINTER(_Interface)()
     if library.getifaddrs(ctypes.byref(first)) != 0:
@@ -80,7 +94,8 @@ def _listed() -> Iterator[str]:
         while bool(entry):  # false for a null pointer
             here = entry.contents
             if here.address and here.flags & _UP:
-                yield from _address_at(here.address)
+                for address in _address_at(here.address):
+                    yield here.name.decode(errors="replace"), address
             entry = here.next
     finally:
         library.freeifaddrs(first)

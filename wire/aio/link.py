@@ -22,6 +22,7 @@ from chatapp.wire.limits import (
     LINK_SEGMENT_MAX,
     LINK_SILENCE_MAX,
     LINK_STALL_TIMEOUT,
+    LINK_UNACKNOWLEDGED_MAX,
 )
 
 BACKLOG: Final = 1_024
@@ -56,7 +57,7 @@ def limit_segments(sock: socket.socket, host: str) -> None:
 def _give_up_when_stalled(sock: socket.socket) -> None:
     """Let the kernel end a connection whose other machine acknowledges nothing."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    milliseconds = int(LINK_STALL_TIMEOUT * 1_000)
+    milliseconds = int(LINK_UNACKNOWLEDGED_MAX * 1_000)
     for option, value in (*_KEEPALIVE, ("TCP_USER_TIMEOUT", milliseconds)):
         if hasattr(socket, option):
             with contextlib.suppress(OSError):

@@ -54,6 +54,12 @@ class Connect(Protocol):
     async def __call__(self, make_link: MakeLink, host: str, port: int) -> None: ...
 
 
+def _is_wireless() -> bool:
+    from chatapp.wire.aio.lan import is_wireless  # deferred: rarely needed
+
+    return is_wireless()
+
+
 class Machine(NamedTuple):
     """A machine; without arguments, the one on which we run."""
 
@@ -67,6 +73,8 @@ class Machine(NamedTuple):
     connect: Connect = connect_link
     listen: Callable[[int], Listener] = LinkListener
     """Takes a TCP port. Raises PortInUse, OSError."""
+    is_wireless: Callable[[], bool] = _is_wireless
+    """Whether it reaches others by Wi-Fi alone."""
     disk: Disk = Disk()
     """Where a registry stores its journal."""
 

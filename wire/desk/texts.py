@@ -94,6 +94,7 @@ _LINE_REFUSALS: Final = {
     LineRefusal.FULL: "[Not sent: the client is away, and too much waits for them already.]",
     LineRefusal.TOO_FAST: "[Not sent: too many lines at once.]",
     LineRefusal.NOT_SERVING: "[Not sent: {disk} is full or read-only.]",
+    LineRefusal.NO_UPLOAD: "[Not sent: the file did not arrive whole; send it again.]",
     LineRefusal.NO_SUCH_LINE: "[Not changed: there is no such message of yours any more.]",
 }
 
@@ -150,10 +151,12 @@ def held_line(
     return _quoting(f"[{why}; {not_done}.]", text)
 
 
-def said_text(text: str, mark: LineMark) -> str:
+def said_text(text: str, mark: LineMark, file_size: int = 0) -> str:
     """Return how a line of a visit reads now, behind its author."""
     if mark is LineMark.RETRACTED:
         return "[taken back]"
+    if file_size:
+        return f"[file {sanitize(text)}, {file_size:,} bytes]"
     return f"{sanitize(text)}{' (edited)' if mark is LineMark.EDITED else ''}"
 
 
@@ -282,7 +285,9 @@ def past_lines(
             are = "line is" if session.left_out == 1 else "lines are"
             lines.append(f"[{session.left_out:,} earlier {are} left out.]")
         for line in session.lines:
-            lines.append(f"{time(line.at)[11:]} {author(line)}: {said_text(line.text, line.mark)}")
+            lines.append(
+                f"{time(line.at)[11:]} {author(line)}: {said_text(line.text, line.mark, line.size)}"
+            )
     return lines
 
 

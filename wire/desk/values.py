@@ -96,11 +96,16 @@ class PastLine(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time."""
     text: str
     mark: wire.LineMark = wire.LineMark.SAID
+    number: int = 0
+    """Its place among the lines of the session."""
+    size: int = 0
+    """Bytes of the file whose name is the text; 0: it is none, or not here any more."""
 
 
 class PastSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session that is over. Spans in seconds, times in Unix seconds."""
 
+    visit: int
     queue: str
     name: str
     number: str
@@ -134,7 +139,6 @@ def past_of(shown: wire.PastShown) -> DeskPast:
 
 def _session(shown: wire.PastSession) -> PastSession:
     fields = msgspec.structs.asdict(shown)
-    del fields["visit"]
     fields["at"] = float(shown.at)
     fields["lines"] = tuple(_line(line, shown.name) for line in shown.lines)
     return PastSession(**fields)
@@ -147,4 +151,6 @@ def _line(line: wire.PastLine, visitor: str) -> PastLine:
         at=line.at / 1_000,
         text=line.text,
         mark=line.mark,
+        number=line.position,
+        size=line.file_size,
     )

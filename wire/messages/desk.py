@@ -34,11 +34,13 @@ from chatapp.wire.limits import (
     DESK_ANSWER_MAX,
     DESK_ANSWERS_MAX,
     DESK_CLOSING_MAX,
+    DESK_FILE_NAME_MAX,
     DESK_FORM_NAME_MAX,
     DESK_FORM_NUMBER_MAX,
     DESK_MENU_MAX,
     DESK_MENU_TEXT_MAX,
     DESK_PAST_SHOWN_MAX,
+    DESK_PIECE_SIZE,
     DESK_QUEUE_NAME_MAX,
     DESK_QUEUES_MAX,
     DESK_SHORT_MAX,
@@ -68,6 +70,12 @@ Position = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 ClosingText = Annotated[str, msgspec.Meta(max_length=DESK_CLOSING_MAX)]
 """What an operator says about the closing of a queue; may be empty."""
+UPLOAD_SIZE = 16
+Upload = Annotated[bytes, msgspec.Meta(max_length=UPLOAD_SIZE)]
+FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=DESK_FILE_NAME_MAX)]
+KindName = Annotated[str, msgspec.Meta(max_length=8)]
+"""The end of a name: `pdf`."""
+PieceData = Annotated[bytes, msgspec.Meta(max_length=DESK_PIECE_SIZE)]
 MenuText = Annotated[str, msgspec.Meta(max_length=DESK_MENU_TEXT_MAX)]
 """A menu entry: what the visitor needs."""
 
@@ -452,6 +460,9 @@ class PastLine(msgspec.Struct, frozen=True, array_like=True):
     """The registry's Unix time in milliseconds when it took the line."""
     text: Text
     mark: LineMark = LineMark.SAID
+    position: Count = 0
+    file_size: Count = 0
+    """As in `DeskLine`; 0 when the file is not here any more."""
 
 
 class PastSession(OfVisit, frozen=True):
@@ -528,6 +539,9 @@ class SendDeskLine(OfVisit, frozen=True, tag=94):
     """For a change: what the line is from now on, with this text."""
     target: Count = 0
     """For a change: the number under which I said that line; else 0."""
+    upload: Upload = b""
+    """For a file: the upload that has brought it, whole; its name is the text, and `text` is
+    ignored. Else empty."""
 
 
 class AckDeskLines(OfVisit, frozen=True, tag=95):
@@ -568,6 +582,8 @@ class DeskLine(OfVisit, frozen=True, tag=111):
     """What the line is now, or the one that it changes."""
     target: Count = 0
     """For a change: the position of the line that it changes, whose text this is; else 0."""
+    file_size: Count = 0
+    """For a file, whose name is the text: its bytes; else 0."""
 
 
 class LinesSaved(OfVisit, frozen=True, tag=112):
@@ -593,7 +609,9 @@ class LineRefusal(enum.IntEnum):
     """The registry's disk is full or read-only."""
     NO_SUCH_LINE = 6
     """There is no such line of yours to change: it was never said, was taken back, is a change
-    itself, is not kept any more, or is older than 7 days."""
+    itself, is not kept any more, is a file (which can only be taken back), or is older than 7 days."""
+    NO_UPLOAD = 7
+    """The registry does not have the file of this line, whole."""
 
 
 class LineRefused(OfVisit, frozen=True, tag=113):
@@ -604,8 +622,76 @@ class LineRefused(OfVisit, frozen=True, tag=113):
     reason: LineRefusal
 
 
-ConversationRequest = SendDeskLine | AckDeskLines | FetchDeskLines
-ConversationNotice = DeskLine | LinesSaved | LineRefused
+class SendDeskPiece(OfVisit, frozen=True, tag=87):
+    """Visitor or operator to registry: a piece of a file that a line of mine will bring. Pieces come
+    in order, each after the answer to the one before it. Answered by `DeskPieceAnswered`."""
+
+    upload: Annotated[bytes, msgspec.Meta(min_length=UPLOAD_SIZE, max_length=UPLOAD_SIZE)]
+    """Random; another one than that of my last file gives that one up, unless a line has brought
+    it."""
+    name: FileName
+    size: Count
+    """Bytes of the whole file."""
+    index: Count
+    """From 0."""
+    data: PieceData
+    """`DESK_PIECE_SIZE` bytes; fewer in the last piece."""
+
+
+class PieceResult(enum.IntEnum):
+    """What became of a piece."""
+
+    TAKEN = 0
+    OFF = 1
+    """This desk takes no files."""
+    TOO_LARGE = 2
+    """A file has at most `limit` bytes, and not none."""
+    WRONG_KIND = 3
+    """The name must end in one of `kinds`."""
+    NOT_WHAT_IT_SAYS = 4
+    """The content is not what the end of the name says."""
+    TALK_FULL = 5
+    """The files of one visit have at most `limit` bytes."""
+    DESK_FULL = 6
+    """The desk, or the part of it for one network, has no place for more files now."""
+    TOO_FAST = 7
+    """Too many files at once."""
+    NOT_SERVED = 8
+    """The visitor is not served now, or the operator serves another visit."""
+    LOST = 9
+    """The pieces before it are not here: begin again, with another upload."""
+
+
+class DeskPieceAnswered(OfVisit, frozen=True, tag=88):
+    """Registry to visitor or operator: the answer to `SendDeskPiece`."""
+
+    upload: Upload
+    index: Count
+    result: PieceResult
+    limit: Count = 0
+    kinds: list[KindName] = []
+
+
+class FetchDeskPiece(AboutVisit, frozen=True, tag=89):
+    """Visitor or operator to registry: a piece of the file of this line. An operator may ask for
+    those of the present visit and of past sessions that `ShowPast` shows. Answered by
+    `DeskPieceShown`."""
+
+    position: Count
+    index: Count
+    ticket: Annotated[bytes, msgspec.Meta(max_length=TICKET_SIZE)] = b""
+    """Of a visitor whose visit is over; else empty."""
+
+
+class DeskPieceShown(Referring, frozen=True, tag=128):
+    """Registry to visitor or operator: a piece of a file; no bytes for one that is not here, not any
+    more or not for you."""
+
+    data: PieceData
+
+
+ConversationRequest = SendDeskLine | AckDeskLines | FetchDeskLines | SendDeskPiece | FetchDeskPiece
+ConversationNotice = DeskLine | LinesSaved | LineRefused | DeskPieceAnswered | DeskPieceShown
 
 
 class JoinDesk(Referring, frozen=True, tag=90):
@@ -754,6 +840,8 @@ class DeskShown(msgspec.Struct, frozen=True, array_like=True, tag=106):
     is_vouched: bool = False
     """Whether you are counted with the gateway through which you come, and not with your address
     (clause 4.10)."""
+    files_largest: Count = 0
+    """Bytes of the largest file that the desk takes; 0: none at all."""
 
 
 class PositionCause(enum.IntEnum):

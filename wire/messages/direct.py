@@ -154,6 +154,21 @@ class DatagramRelayed(msgspec.Struct, frozen=True, array_like=True, tag=31):
     datagram: bytes
 
 
+class RelayFile(msgspec.Struct, frozen=True, array_like=True, tag=34):
+    """Peer to registry: as RelayDatagram, for one that carries a tunnel (clause 6.22)."""
+
+    recipient: Key
+    datagram: bytes
+
+
+class FileRelayRefused(msgspec.Struct, frozen=True, array_like=True, tag=35):
+    """Registry to peer: nothing of files is passed on between you and `other` for so many seconds;
+    0: never."""
+
+    other: Key
+    seconds: Count
+
+
 class ReportSilence(msgspec.Struct, frozen=True, array_like=True, tag=33):
     """Peer to registry: `recipient` answered none of my tries, although the table says that they
     are online."""

@@ -72,6 +72,8 @@ class Have(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """A bit for each chunk, the first one the lowest of the first byte."""
     others: Annotated[tuple[Key, ...], msgspec.Meta(max_length=FILE_OTHERS_MAX)]
     """The identity keys of others who have asked for the file."""
+    is_wireless: bool = False
+    """Whether the answerer reaches others by Wi-Fi alone."""
 
 
 FileNotice: TypeAlias = PageGiven | NotServed | Have

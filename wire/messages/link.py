@@ -7,7 +7,14 @@ import msgspec
 
 from chatapp.wire.limits import ANNOUNCEMENT_MAX, Count
 from chatapp.wire.messages.desk import DeskNotice, DeskRequest
-from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed, ReportSilence
+from chatapp.wire.messages.direct import (
+    DatagramRelayed,
+    FileRelayRefused,
+    RelayDatagram,
+    RelayFailed,
+    RelayFile,
+    ReportSilence,
+)
 from chatapp.wire.messages.mail import (
     AskMail,
     DepositMail,
@@ -56,9 +63,14 @@ from chatapp.wire.messages.table import (
     CardsShown,
     FetchCards,
     FetchTable,
+    Find,
+    Found,
+    PresenceChanged,
     RosterPage,
     SetStatus,
     TablePage,
+    TableScope,
+    Watch,
 )
 
 
@@ -93,11 +105,14 @@ PeerRequest = (
     Attach
     | FetchTable
     | FetchCards
+    | Watch
+    | Find
     | SetStatus
     | DepositMail
     | TakeMail
     | AskMail
     | RelayDatagram
+    | RelayFile
     | ReportSilence
     | FetchGroup
     | EnterRooms
@@ -117,11 +132,15 @@ NodeNotice = (
     TablePage
     | RosterPage
     | CardsShown
+    | TableScope
+    | PresenceChanged
+    | Found
     | MailSaved
     | MailRefused
     | MailBatch
     | MailExpired
     | DatagramRelayed
+    | FileRelayRefused
     | RelayFailed
     | GroupGranted
     | GroupAccepted

@@ -10,13 +10,17 @@ import msgspec
 
 from chatapp.wire.limits import (
     CARDS_MAX,
+    FOUND_MAX,
+    SIGHTS_MAX,
     STATUS_MAX,
     TABLE_PAGE_MAX,
+    WATCHED_MAX,
     Count,
     Host,
     Key,
     Name,
     Port,
+    Reference,
     Signature,
 )
 
@@ -184,3 +188,96 @@ class CardsShown(msgspec.Struct, frozen=True, array_like=True, tag=25):
 
     version: Count
     rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=CARDS_MAX)]
+
+
+# --- above the limit up to which everybody is told of everybody (clause 3.9)
+
+
+class Scope(enum.IntEnum):
+    """Of whom a link is told."""
+
+    WHOLE = 0
+    """Of everybody: the table is broadcast."""
+    INTEREST = 1
+    """Of the people whom the peer watches."""
+
+
+class TableScope(msgspec.Struct, frozen=True, array_like=True, tag=26):
+    """Registry to peer: of whom you are told from now on, and how things stand."""
+
+    scope: Scope
+    online: Count
+    """How many people are online."""
+    version: Count
+    """The version of the table up to which you are told of those whom you watch."""
+    digest: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)] = bytes(8)
+    """Of what their rows say (`wire.roster.sight_digest`), all by XOR."""
+
+
+class Watch(msgspec.Struct, frozen=True, array_like=True, tag=27):
+    """Peer to registry: tell me of changes of these people, beside those whom I watch already, and
+    of `drop` no more. Of `add`, first what has changed since this version."""
+
+    reference: Reference
+    since: Count
+    add: Annotated[list[Key], msgspec.Meta(max_length=WATCHED_MAX)]
+    drop: Annotated[list[Key], msgspec.Meta(max_length=WATCHED_MAX)]
+
+
+class Sight(msgspec.Struct, frozen=True, array_like=True):
+    """What a row says, with the number of the card in its place."""
+
+    key: Key
+    name: Name
+    host: Host
+    port: Port
+    presence: Presence
+    since: Count
+    sender_index: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+    counter: Count
+    """That of the newest card."""
+    version: Count
+    status: StatusText
+    away: StatusText | None
+
+
+class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=28):
+    """Registry to peer: the rows of people whom you watch. `reference`: of the Watch that this
+    answers; 0 for changes."""
+
+    reference: Reference
+    more: bool
+    """Whether more of the answer follows."""
+    people: Annotated[list[Sight], msgspec.Meta(max_length=SIGHTS_MAX)]
+
+
+class By(enum.IntEnum):
+    """By what somebody is looked for."""
+
+    NAME = 0
+    PREFIX = 1
+    """The people whose names begin so; all with an empty one."""
+    SENDER_INDEX = 2
+
+
+class Find(msgspec.Struct, frozen=True, array_like=True, tag=29):
+    """Peer to registry: who is that?"""
+
+    reference: Reference
+    by: By
+    name: Name
+    sender_index: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] = 0
+    after: Name = ""
+    """Only those behind this name."""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=FOUND_MAX)] = FOUND_MAX
+    only_online: bool = False
+
+
+class Found(msgspec.Struct, frozen=True, array_like=True, tag=34):
+    """Registry to peer: who was found, by name. `wait`: nobody was looked for, ask again after so
+    many seconds."""
+
+    reference: Reference
+    people: Annotated[list[Sight], msgspec.Meta(max_length=FOUND_MAX)]
+    more: bool = False
+    wait: Count = 0

@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused
-from chatapp.peer.api.events import CommandFailure, DeskAction, Line, MessageState, Said, Target
+from chatapp.peer.api.events import (
+    CommandFailure,
+    DeskAction,
+    Line,
+    MessageState,
+    OfferedFile,
+    Said,
+    Target,
+)
 from chatapp.peer.api.past import (
     VERSION_SHOWN,
     VERSIONS_SHOWN,
@@ -23,6 +31,7 @@ from chatapp.peer.api.past import (
 )
 from chatapp.peer.core.context import Context, RegistryChange, Routes
 from chatapp.peer.core.conversation import check_length
+from chatapp.peer.core.desk.files import DeskFiles, DeskUpload
 from chatapp.wire.desk.focus import (
     STILL_SERVED,
     Addressed,
@@ -50,10 +59,13 @@ from chatapp.wire.messages.desk import (
     CommandResult,
     ConversationNotice,
     DeskLine,
+    DeskPieceAnswered,
+    DeskPieceShown,
     DropVisitor,
     DutyStatus,
     EndDuty,
     FetchDeskLines,
+    FetchDeskPiece,
     FiguresShown,
     LineMark,
     LineRefusal,
@@ -68,6 +80,7 @@ from chatapp.wire.messages.desk import (
     ReadyAnswersShown,
     RoomShown,
     SendDeskLine,
+    SendDeskPiece,
     ShowFigures,
     ShowPast,
     ShowRoom,
@@ -251,6 +264,7 @@ def said_in_visit(line: DeskLine, id_: int, visitor: str, *, is_late: bool = Fal
         is_late=is_late,
         is_ours=is_ours,
         state=MessageState.SAVED if is_ours else None,
+        file=OfferedFile(size=line.file_size, number=line.position) if line.file_size else None,
         is_edited=line.mark is LineMark.EDITED,
         is_retracted=line.mark is LineMark.RETRACTED,
     )
@@ -272,7 +286,10 @@ def change_to(change: "SaidLine") -> tuple[str, bool]:
 def as_changed(line: Said, mark: LineMark, text: str) -> Said:
     """Return a line of a visit as a change leaves it."""
     is_retracted = mark is LineMark.RETRACTED
-    return replace(line, text=text, is_edited=not is_retracted, is_retracted=is_retracted)
+    file = None if is_retracted else line.file
+    return replace(
+        line, text=text, file=file, is_edited=not is_retracted, is_retracted=is_retracted
+    )
 
 
 class SaidLine(NamedTuple):
@@ -285,6 +302,8 @@ class SaidLine(NamedTuple):
     """For a change: what the line is from now on."""
     target: int = 0
     """For a change: the line, by what events name it."""
+    upload: bytes = b""
+    """For a file: what has brought it to the registry."""
 
 
 class Taken(NamedTuple):
@@ -331,15 +350,16 @@ class DeskConversation:
         number: int = 0,
         mark: LineMark = LineMark.SAID,
         target: int = 0,
+        upload: bytes = b"",
     ) -> SendDeskLine:
         """Return a line of ours, or a change of one. Its number follows the clock, so it is above all earlier ones,
         also of earlier runs. `line`: by what events name it; None for its number. `number`: the one to
-        use if it is above all others, for a line that may be said again in another run. `mark`, `target`:
-        as in `SaidLine`."""
+        use if it is above all others, for a line that may be said again in another run. `mark`, `target`,
+        `upload`: as in `SaidLine`."""
         if number <= self._last:
             number = max(self._last + 1, int(wall * 1_000_000))
         self._last = number
-        said = SaidLine(text, number if line is None else line, mark, target)
+        said = SaidLine(text, number if line is None else line, mark, target, upload)
         self._numbers.add(number)
         return self._say_as(number, said)
 
@@ -352,7 +372,7 @@ class DeskConversation:
 
     def _request(self, number: int, said: SaidLine) -> SendDeskLine:
         target = self._number_of.get(said.target, 0)
-        return SendDeskLine(self.visit, number, said.text, said.mark, target)
+        return SendDeskLine(self.visit, number, said.text, said.mark, target, said.upload)
 
     @staticmethod
     def _note(known: dict[int, int], key: int, value: int) -> None:
@@ -461,6 +481,10 @@ class ClientTalk(DeskConversation):
         """Return the line that events name so."""
         return next((line for line in self._said if line.id == id_), None)
 
+    def file_at(self, position: int) -> Said | None:
+        """Return the line that has a file and this position."""
+        return next((one for one in self._said if one.file and one.number == position), None)
+
     def change(self, change: SaidLine, *, at: float) -> None:
         """Take in a change of a line. One that was overtaken before it came changes nothing."""
         for place, line in enumerate(self._said):
@@ -503,6 +527,7 @@ LINE_FAILURES: Final = {
     LineRefusal.TOO_FAST: CommandFailure.LINE_TOO_FAST,
     LineRefusal.NOT_SERVING: CommandFailure.LINE_NOT_SERVING,
     LineRefusal.NO_SUCH_LINE: CommandFailure.LINE_GONE,
+    LineRefusal.NO_UPLOAD: CommandFailure.LINE_NO_UPLOAD,
 }
 """The other refusals mean that the visitor is not ours any more, which `HeldBack` tells."""
 
@@ -538,6 +563,7 @@ class Operator:
         self._ended: dict[int, ClientTalk] = {}
         """Conversations of visits that are not ours any more, with lines of ours that are not
         answered yet."""
+        self.files: Final = DeskFiles(rng=ctx.rng, send=self._send_piece)
         self._is_client_away = False
         self._wants_duty = False
         self._is_new_link = False
@@ -632,6 +658,54 @@ class Operator:
         self._conversation.add(said)
         return said
 
+    def send_file(
+        self, name: str, content: bytes, target: VisitTarget, *, now: float, line: int
+    ) -> DeskUpload | None:
+        """Send a file to our visitor, and then the line that brings it, which events name `line`.
+        Return it on its way; None if it reaches nobody, which an event tells."""
+        said = SaidLine(name, line)
+        visit = self._meant(target, said)
+        if visit is None:
+            return None
+        if self._conversation is None or self._conversation.visit != visit:
+            self._hold_back(said, self._focus.missed(visit))
+            return None
+        return self.files.upload(visit, name, content, at=self._ctx.wall(now), line=line)
+
+    def _send_piece(self, request: SendDeskPiece | FetchDeskPiece) -> None:
+        if self.commands.is_up:
+            self._out.requests.append(request)
+
+    def _piece_taken(self, answer: DeskPieceAnswered) -> None:
+        """Say the line that brings a file, now that the registry has it whole."""
+        upload = self.files.answered(answer)
+        if upload is None:
+            return
+        talk = self._talk_of(upload.visit)
+        if talk is None or talk is not self._conversation:
+            self.files.give_up(upload.visit)
+            return
+        at, line = upload.at, upload.number
+        self._out.requests.append(talk.say(upload.name, wall=at, line=line, upload=upload.id))
+        said = Said(
+            conversation=DESK,
+            id=line,
+            sender="",
+            number=0,
+            visit=upload.visit,
+            text=upload.name,
+            at=at,
+            is_ours=True,
+            state=MessageState.UNSETTLED,
+            file=OfferedFile(size=upload.size),
+        )
+        talk.add(said)
+        self.files.finish(upload, said)
+
+    def file_at(self, position: int) -> Said | None:
+        """Return the line of the present conversation that has a file and this position."""
+        return None if self._conversation is None else self._conversation.file_at(position)
+
     def change(self, id_: int, text: str | None, *, now: float, line: int) -> VisitChange:
         """Change the line of ours that events name `id_`, or take it back (None); it counts when the
         registry has it. `line`: by what events name the change. Return it, without our name. Raises
@@ -645,8 +719,10 @@ class Operator:
             raise ChangeRefused(ChangeRefusal.NOT_OURS)
         if said.is_retracted or talk.takes_back(id_):
             raise ChangeRefused(ChangeRefusal.TAKEN_BACK)
+        if said.file is not None and text is not None:
+            raise ChangeRefused(ChangeRefusal.IS_FILE)
         mark = LineMark.RETRACTED if text is None else LineMark.EDITED
-        change = replace(said, id=line, sender="", number=0, text=text or "", at=wall)
+        change = replace(said, id=line, sender="", number=0, text=text or "", at=wall, file=None)
         self._out.requests.append(
             talk.say(change.text, wall=wall, line=line, mark=mark, target=id_)
         )
@@ -711,6 +787,7 @@ class Operator:
             *([self._conversation] if self._conversation is not None else []),
         ):
             self._out.requests += conversation.unanswered()
+        self.files.link_up()
 
     # --- what the registry says
 
@@ -734,6 +811,10 @@ class Operator:
                 self._lines_taken(notice, now)
             case LineRefused():
                 self._line_refused(notice, now)
+            case DeskPieceAnswered():
+                self._piece_taken(notice)
+            case DeskPieceShown():
+                self.files.came(notice)
             case CommandDone():
                 done = self.commands.answered(notice)
                 if isinstance(done, NoteVisitor) and (talk := self._talk_of(done.visit)):
@@ -779,6 +860,7 @@ class Operator:
         move = events.ClientMove.TAKEN_BACK
         self._out.events.append(events.ClientMoved(name=self.client or "", move=move))
         self._focus.lost(ClientChange.TAKEN_BACK, now=now)
+        self.files.give_up(conversation.visit)
         self._conversation = None
         for said in conversation.unsaid():
             self._hold_back(said, self._focus.missed(conversation.visit))
@@ -824,6 +906,8 @@ class Operator:
         answered."""
         if self._conversation is not None and not self._conversation.is_settled:
             self._ended[self._conversation.visit] = self._conversation
+        if self._conversation is not None:
+            self.files.give_up(self._conversation.visit)
         self._conversation = None
 
     def _talk_of(self, visit: int) -> ClientTalk | None:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.conversations import DESK
+from chatapp.peer.api.events import MessageState, OfferedFile
 from chatapp.peer.api.form import Form, StoredVisit
+from chatapp.peer.core.desk.files import DeskDownload, DeskFiles, DeskUpload
 from chatapp.peer.core.desk.visit_talk import Description, Ticket, VisitorConversation
 from chatapp.wire.messages.desk import (
     TICKET_SIZE,
@@ -18,6 +21,8 @@ from chatapp.wire.messages.desk import (
     DescriptionAnswered,
     DeskAnnounced,
     DeskLine,
+    DeskPieceAnswered,
+    DeskPieceShown,
     DeskRefusal,
     DeskRefused,
     DeskShown,
@@ -87,6 +92,8 @@ NoticeToVisitor = (
     | DeskLine
     | LinesSaved
     | LineRefused
+    | DeskPieceAnswered
+    | DeskPieceShown
 )
 """What a registry may say to a visitor."""
 
@@ -117,6 +124,9 @@ class Visit:
             say=lambda text, wall: self.say(text, wall=wall),
             next_reference=self._next_reference,
         )
+        self._files: Final = DeskFiles(rng=rng, send=send)
+        self._last = 0, b""
+        """The visit that was over last, and its ticket."""
         self._form: Form | None = None
         self._shown_position = 0
         self._reference = 0
@@ -127,6 +137,8 @@ class Visit:
         """The form that we were asked to fill in."""
         self._rateable = b""
         """The ticket of the session that has just ended; empty for none, or when it is rated."""
+        self._is_new_link = False
+        """Whether files wait for the registry to say on this link that we are served."""
         self._is_rated = False
         self._is_paused = False
         """Whether we have told that others go first."""
@@ -180,6 +192,52 @@ class Visit:
         is_served = self.stage is Stage.ACTIVE
         return self._conversation.change(line, text, wall=wall, is_served=is_served)
 
+    def send_file(self, name: str, content: bytes, *, wall: float) -> DeskUpload | None:
+        """Send a file to the operator, and then the line that brings it. Return it on its way; None
+        if we are not served."""
+        if self.stage is not Stage.ACTIVE or not self._conversation.has_begun:
+            return None
+        return self._files.upload(self._conversation.visit, name, content, at=wall)
+
+    def fetch_file(self, visit: int, position: int, size: int) -> DeskDownload:
+        """Fetch the file of a line of this visit, or of the last one."""
+        ended, ticket = self._last
+        return self._files.fetch(visit, position, size, ticket=ticket if visit == ended else b"")
+
+    def forget_file(self, transfer: DeskUpload | DeskDownload) -> None:
+        """Go on with a file no further."""
+        self._files.forget(transfer)
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as we know."""
+        return 0 if self._desk is None else self._desk.files_largest
+
+    def _piece_came(self, notice: DeskPieceAnswered | DeskPieceShown) -> None:
+        if isinstance(notice, DeskPieceShown):
+            self._files.came(notice)
+            return
+        upload = self._files.answered(notice)
+        if upload is None:
+            return
+        if self.stage is not Stage.ACTIVE or upload.visit != self._conversation.visit:
+            self._files.give_up(upload.visit)
+            return
+        line = self._conversation.say(upload.name, wall=upload.at, upload=upload.id)
+        said = visit_events.Said(
+            conversation=DESK,
+            id=line,
+            sender="",
+            number=0,
+            visit=upload.visit,
+            text=upload.name,
+            at=upload.at,
+            is_ours=True,
+            state=MessageState.UNSETTLED,
+            file=OfferedFile(size=upload.size),
+        )
+        self._files.finish(upload, said)
+
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""
         return self._conversation.was_said(number)
@@ -223,6 +281,7 @@ class Visit:
         """Forget our position: the visit is over, or we leave, whether the registry learns of it or
         not."""
         self.stage = Stage.OVER
+        self._files.give_up(self._conversation.visit)
         self._ticket.forget()
         self._conversation.forget()
         self._description.forget()
@@ -303,6 +362,8 @@ class Visit:
                 self._conversation.taken(notice)
             case LineRefused():
                 self._conversation.refused(notice)
+            case DeskPieceAnswered() | DeskPieceShown():
+                self._piece_came(notice)
             case _:
                 assert_never(notice)
 
@@ -310,6 +371,9 @@ class Visit:
         """Say on a new link what we want: this is its first notice."""
         self._desk = desk
         self._conversation.link_up()
+        self._is_new_link = True
+        if self.stage is Stage.OVER:
+            self._files.link_up()
         self._description.link_up()
         if self._has_gateway and not desk.is_vouched:
             self._tell(visit_events.GatewayUnknown())
@@ -373,6 +437,7 @@ class Visit:
         if not self._enter(notice.visit):
             return
         before, self.stage = self.stage, Stage.WAITING
+        self._files.give_up(notice.visit)
         if before is Stage.ACTIVE and not self._conversation.is_settled:
             self._conversation.wait()
         if notice.cause is PositionCause.ASKED:
@@ -423,6 +488,9 @@ class Visit:
             )
             self._tell(visit_events.Served(turn=turn, operator=notice.operator))
         self._conversation.served()
+        if self._is_new_link:
+            self._is_new_link = False
+            self._files.link_up()
         self._description.write_again()
 
     def _enter(self, visit: int) -> bool:
@@ -440,6 +508,7 @@ class Visit:
         if self.stage in NOT_ADMITTED:
             return
         was_returning = self.stage is Stage.RETURNING
+        self._last = over.visit, self._ticket.value
         may_rate = over.cause is OverCause.ENDED and not self._is_rated
         self._rateable = self._ticket.value if may_rate else b""
         self.give_up()

@@ -153,11 +153,12 @@ class VisitorConversation:
 
     # --- ours
 
-    def say(self, text: str, *, wall: float, number: int = 0) -> int:
+    def say(self, text: str, *, wall: float, number: int = 0, upload: bytes = b"") -> int:
         """Say a line to the operator, and return the id by which `MessageChanged` will name it:
-        `number`, if that is above all earlier ones. The conversation must have begun."""
+        `number`, if that is above all earlier ones. `upload`: what has brought a file. The
+        conversation must have begun."""
         assert self._conversation is not None
-        line = self._conversation.say(text, wall=wall, number=number)
+        line = self._conversation.say(text, wall=wall, number=number, upload=upload)
         if not self._is_new_link:
             self._send(
                 line
@@ -220,10 +221,16 @@ class VisitorConversation:
             return
         again = self._conversation.unanswered() if is_new_link else []
         held, self._held = self._held, []
-        for text, id_, mark, target in held:
+        for text, id_, mark, target, upload in held:
             again.append(
                 self._conversation.say(
-                    text, wall=0.0, line=id_, number=id_, mark=mark, target=target
+                    text,
+                    wall=0.0,
+                    line=id_,
+                    number=id_,
+                    mark=mark,
+                    target=target,
+                    upload=upload,
                 )
             )
         for line in again:

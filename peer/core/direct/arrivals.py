@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from chatapp.peer.api.events import SOMEBODY, AuthorDoubt, MailHeldBack, MailUnreadable
 from chatapp.peer.core.contacts import Change, Contact, Contacts
-from chatapp.peer.core.context import Context, Passenger, People, RegistryReach
+from chatapp.peer.core.context import Context, FileFrameCame, Passenger, People, RegistryReach
 from chatapp.peer.core.conversation import SKIPPED_MAX, Conversation
 from chatapp.peer.core.direct.outbox import Ladder
 from chatapp.peer.core.direct.path_test import PathTests
@@ -37,7 +37,7 @@ from chatapp.wire.delivery.parts import (
     Unanswered,
 )
 from chatapp.wire.delivery.stream import Shared
-from chatapp.wire.errors import NameRefused, WireError
+from chatapp.wire.errors import NameRefused, UnknownAuthor, WireError
 from chatapp.wire.messages.direct import (
     FILE_FRAMES,
     KNOWN_MAX,
@@ -131,6 +131,7 @@ class DirectReceiver:
         """Take whole messages that came by datagrams, in their order. Return how many were
         malformed: those are never acknowledged."""
         conversation = contact.conversation or self.conversation(contact)
+        self._contacts.touch(contact)
         stream = self._streams[contact.identity]
         bodies = decode_direct_bodies([event.body for event in arrived])
         if bodies is not None:  # mostly
@@ -205,6 +206,7 @@ class DirectReceiver:
         )
         if contact is not None:
             self.conversation(contact)
+            self._contacts.touch(contact)
             stream = self._streams[identity]
         elif len(self._unknown_authors) < UNKNOWN_AUTHORS_MAX or identity in self._unknown_authors:
             stream = self._stranger(identity, body.sender_name)
@@ -297,6 +299,9 @@ class Arrivals:
             return []
         try:
             came = self._transport.open_run(datagrams, source=sender, now=now)
+        except UnknownAuthor as stranger:
+            self._people.stranger_wrote(stranger.author, now=now)
+            return [stranger] * len(datagrams)
         except Exception as problem:  # noqa: BLE001 - any fault at all
             return [problem] * len(datagrams)
         try:
@@ -307,9 +312,13 @@ class Arrivals:
 
     def datagram_relayed(self, notice: DatagramRelayed, now: float) -> None:
         """Handle a datagram that came through the registry. Raises WireError."""
-        came = self._transport.open_run(
-            [notice.datagram], source=None, now=now, relayed_by=notice.sender
-        )
+        try:
+            came = self._transport.open_run(
+                [notice.datagram], source=None, now=now, relayed_by=notice.sender
+            )
+        except UnknownAuthor:
+            self._people.stranger_wrote(notice.sender, now=now)
+            raise
         self._opened(came, through_server=True, now=now)
         if came.problems:
             raise came.problems[0]
@@ -394,8 +403,8 @@ class Arrivals:
             elif isinstance(frame, SeenUpTo):
                 self.marks.arrived(contact, frame.number, now=now)
             elif isinstance(frame, FILE_FRAMES):
-                if not through_server:
-                    self._ctx.out.file_frames.append((contact.identity, frame))
+                came = FileFrameCame(contact.identity, frame, through_server)
+                self._ctx.out.file_frames.append(came)
             elif isinstance(frame, Ping):
                 ping = frame
             elif isinstance(frame, Pong):

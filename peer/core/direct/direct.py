@@ -22,6 +22,7 @@ from chatapp.peer.api.trace import Raw
 from chatapp.peer.core.contacts import Change, Contact
 from chatapp.peer.core.context import (
     Context,
+    FileFrameCame,
     LookUp,
     Passenger,
     People,
@@ -59,7 +60,7 @@ from chatapp.peer.core.relations import told
 from chatapp.wire.address import Address
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import TEXT_MAX
-from chatapp.wire.messages.direct import DatagramRelayed, RelayFailed
+from chatapp.wire.messages.direct import DatagramRelayed, FileRelayRefused, RelayFailed
 from chatapp.wire.messages.mail import MailExpired, MailRefused, MailSaved
 from chatapp.wire.messages.table import Card, Presence, Row
 from chatapp.wire.names import is_same_name, name_key, peer_name
@@ -297,6 +298,7 @@ class DirectMessages:
         self.routes: Final[Routes] = {
             DatagramRelayed: self._arrivals.datagram_relayed,
             RelayFailed: self._relay_failed,
+            FileRelayRefused: self._file_relay_refused,
             MailSaved: self._mail_answered,
             MailRefused: self._mail_answered,
             MailExpired: self._mail_answered,
@@ -343,9 +345,15 @@ class DirectMessages:
         turn."""
         if self._contacts.is_blocked(name):
             return LookUp.BLOCKED
-        if self._contacts.by_name(name) is not None or is_same_name(name, self._ctx.me.name):
+        reach, contact = self._ctx.status.reach, self._contacts.by_name(name)
+        if is_same_name(name, self._ctx.me.name):
             return LookUp.KNOWN
-        reach = self._ctx.status.reach
+        if contact is not None:
+            if self._is_doubtful(name):
+                found = self._people.find(name, can_ask=True, now=now)
+                return LookUp.ASKING if found is LookUp.ASKING else LookUp.KNOWN
+            self._people.forget(name)
+            return LookUp.KNOWN
         if reach is RegistryReach.NONE or not self._can_be(name):
             self._people.forget(name)
             return LookUp.UNKNOWN
@@ -367,7 +375,7 @@ class DirectMessages:
     ) -> SentMessage:
         """Begin a message to somebody who is KNOWN. Raises TextTooLong, UnicodeEncodeError,
         KeyError."""
-        begun = self.send_to_known(to, text, related, now=now)
+        begun = self._begin(to, text, related, now)
         if begun is None:
             raise KeyError(to)
         return begun
@@ -377,6 +385,20 @@ class DirectMessages:
     ) -> SentMessage | None:
         """Begin a message to this name if it is KNOWN; else None, and `look_up` says why. Raises
         TextTooLong, UnicodeEncodeError."""
+        if self._contacts.followed is not None and self._is_doubtful(to):
+            return None
+        return self._begin(to, text, related, now)
+
+    def _is_doubtful(self, name: str) -> bool:
+        """Whether the registry has to be asked first who has this name by now."""
+        contact = self._contacts.by_name(name)
+        return (
+            contact is not None
+            and self._ctx.status.reach is RegistryReach.UP
+            and not self._people.is_vouched(contact, name_key(name))
+        )
+
+    def _begin(self, to: str, text: str, related: Related | None, now: float) -> SentMessage | None:
         try:
             key = name_key(to)
         except NameRefused:
@@ -399,6 +421,7 @@ class DirectMessages:
         if self._ctx.status.is_lost:
             self._registry.search(now=now)
         conversation = contact.conversation or self._receiver.conversation(contact)
+        contacts.touch(contact)
         message = self._ladder.begin(contact, conversation, text, related, wall=wall)
         talk = conversations.Conversation(ConversationKind.PERSON, contact.row.card.name)
         return SentMessage(talk, message.id, message.number)
@@ -585,6 +608,9 @@ class DirectMessages:
         contact = self._contacts.by_identity(notice.recipient)
         if contact is not None:
             self._ladder.relay_failed(contact, now=now)
+
+    def _file_relay_refused(self, notice: FileRelayRefused, *, now: float) -> None:
+        self._ctx.out.file_frames.append(FileFrameCame(notice.other, notice, through_server=True))
 
     # --- each turn
 

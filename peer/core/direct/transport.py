@@ -11,8 +11,8 @@ from chatapp.peer.core.context import Context
 from chatapp.peer.core.records import OpeningTaken
 from chatapp.wire.address import Address
 from chatapp.wire.codec import SEALED_HEAD_SIZE, Kind, encode, join_frames
-from chatapp.wire.errors import SealError
-from chatapp.wire.messages.direct import LastOpening, RelayDatagram, Typing, encode_frame
+from chatapp.wire.errors import SealError, UnknownAuthor
+from chatapp.wire.messages.direct import LastOpening, RelayDatagram, RelayFile, Typing, encode_frame
 from chatapp.wire.messages.registration import Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import OldOpening, SessionTable
@@ -230,12 +230,22 @@ class PeerTransport:
                 else:
                     self.datagrams.append((datagram, contact.address))
 
-    def send_encoded(self, contact: Contact, frames: Sequence[bytes], *, now: float) -> None:
-        """Send encoded frames to a person at once, directly, in one datagram. Nothing repeats
-        them."""
+    def send_encoded(
+        self,
+        contact: Contact,
+        frames: Sequence[bytes],
+        *,
+        through_registry: bool = False,
+        now: float,
+    ) -> None:
+        """Send encoded frames that are for files to a person at once, in one datagram: through the
+        registry only, or directly only. Nothing repeats them."""
         with contextlib.suppress(SealError):  # the key is invalid, so nobody can answer
             datagrams = self.sessions.seal(contact.identity, join_frames(frames), now=now)
-            self.datagrams += [(datagram, contact.address) for datagram in datagrams]
+            if through_registry:
+                self._out.requests += [RelayFile(contact.identity, one) for one in datagrams]
+            else:
+                self.datagrams += [(datagram, contact.address) for datagram in datagrams]
 
     def hail_all(self, *, was_registered: bool, now: float) -> None:
         """Hail everybody who was not heard yet, in rounds: without a registry nobody else tells
@@ -289,7 +299,7 @@ class PeerTransport:
         author = self.sessions.author_of(datagrams[0])
         contact = None if author is None else self._contacts.by_identity(author)
         if contact is None:
-            raise SealError("of somebody whom we do not know")
+            raise UnknownAuthor(author or b"")
         if contact.is_banned:
             raise SealError("of somebody whom the registry keeps out")
         if relayed_by is not None and contact.identity != relayed_by:

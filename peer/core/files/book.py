@@ -183,6 +183,14 @@ class FileBook:
         self.is_to_store = True
         return True
 
+    def note_trouble(self, file: KnownFile, trouble: FileTrouble | None) -> bool:
+        """Note why a file waits. Return False if that is known."""
+        if file.trouble is trouble:
+            return False
+        file.trouble = trouble
+        self._changed[file.id] = None
+        return True
+
     def note_progress(self, file: KnownFile, done: int, rate: float) -> None:
         """Note how much of a file is there."""
         self._done[file.id] = (done, rate)

@@ -24,6 +24,7 @@ class Holder:
         "identity",
         "is_asked",
         "is_likely",
+        "is_wireless",
         "trouble",
         "way",
         "wrong",
@@ -38,6 +39,8 @@ class Holder:
         self.wrong = 0
         self.is_likely = False
         """Whether there is a reason to think that they have some of it."""
+        self.is_wireless = False
+        """Whether they reach others by Wi-Fi alone, as they say."""
         self.trouble: FileTrouble | None = None
         """Why they are not asked any more."""
         self.is_asked = False
@@ -67,11 +70,12 @@ class Holders:
 
     def next(self, present: Iterable[bytes], *, now: float) -> bytes | None:
         """Return whom to ask next. Of those present and likely to have some it is who has given
-        least; somebody else only while nobody gives any."""
+        least, those with a cable before those with Wi-Fi; somebody else only while nobody gives any."""
         able = {one: self._holder(one) for one in present if self._may_be_asked(one, now)}
-        least = min((holder.given for holder in able.values() if holder.is_likely), default=None)
-        if least is not None:
-            likely = [one for one, it in able.items() if it.is_likely and it.given == least]
+        ranks = {one: (it.is_wireless, it.given) for one, it in able.items() if it.is_likely}
+        if ranks:
+            least = min(ranks.values())
+            likely = [one for one, rank in ranks.items() if rank == least]
             return self.origin if self.origin in likely else self._rng.choice(likely)
         is_given = any(holder.is_asked and holder.given for holder in self._known.values())
         return None if is_given or not able else self._rng.choice(list(able))

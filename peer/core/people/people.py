@@ -16,25 +16,32 @@ import msgspec
 from chatapp.peer.api import events
 from chatapp.peer.core.contacts import Change, Contact, Contacts, doubt_about
 from chatapp.peer.core.context import Context, RegistryChange, RegistryReach, Routes
+from chatapp.peer.core.people.interest import Interest
 from chatapp.peer.core.people.table import NameResolver, Table
 from chatapp.peer.core.records import (
+    KEY_SIZE,
     IgnoreChanged,
     Loaded,
     NameCleared,
     PersonVerified,
     RowsSaved,
 )
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.errors import NameRefused
-from chatapp.wire.limits import CARDS_MAX, STATUS_MAX
+from chatapp.wire.limits import CARDS_MAX, FINDS_BURST, FINDS_PER_SECOND, STATUS_MAX
 from chatapp.wire.messages.mail import MailBatch
 from chatapp.wire.messages.rooms import GroupPage
 from chatapp.wire.messages.table import (
     CardsShown,
+    Found,
+    PresenceChanged,
     RosterPage,
     Row,
     SetStatus,
+    Sight,
     TableBatch,
     TablePage,
+    TableScope,
 )
 from chatapp.wire.names import name_key
 from chatapp.wire.text import sanitize
@@ -222,6 +229,9 @@ class PeopleHub(Protocol):
     def key_replaced(self, old: Contact, new: Contact, now: float) -> None:
         """Note that the user trusts another key for a name."""
 
+    def rows_changed(self, changes: Sequence[tuple[Contact, Change]], *, now: float) -> None:
+        """Apply changed rows."""
+
     def authors_known(self, notices: Sequence[Authored], *, now: float) -> None:
         """Take notices whose authors' rows are here, as far as they will come."""
 
@@ -235,11 +245,10 @@ class Roster:
         self.table: Final = Table(
             ctx, gone=hub.person_gone, version=loaded.version, saved_at=loaded.table_at
         )
-        self._resolver: Final = NameResolver(ctx, self.table)
+        self.interest: Final = Interest(ctx, self.table.contacts)
+        self._resolver: Final = NameResolver(ctx, self.table, self.interest)
         self.contacts: Final[Contacts] = self.table.contacts
         self.trust: Final = TrustDecisions(ctx, self.table, replaced=hub.key_replaced)
-        self.fetch: Final = self.table.fetch
-        self.fetch_anew: Final = self.table.fetch_anew
         self.progressed: Final = self.table.progressed
         self.find: Final = self._resolver.find
         self.searches: Final = self._resolver.searches
@@ -247,9 +256,16 @@ class Roster:
         self.routes: Final[Routes] = {
             MailBatch: self._authors_speak,
             GroupPage: self._authors_speak,
+            TableScope: self._scope_came,
+            PresenceChanged: self._people_came,
+            Found: self._found,
         }
         self._waiting: list[Authored] = []
         """Mail and pages of group logs that wait for the rows of their authors, in order."""
+        self._is_linked = False
+        """Whether the link is granted."""
+        self._strangers: Final[Buckets[bytes]] = Buckets(rate=FINDS_PER_SECOND, burst=FINDS_BURST)
+        """How often we ask for somebody who writes to us and whom we do not know."""
         self._known_by = 0
         """The number of the table request whose answer has the rows of all authors that wait."""
         for row in loaded.rows:
@@ -267,8 +283,8 @@ class Roster:
 
     @property
     def version(self) -> int:
-        """The version of our copy of the table."""
-        return self.table.version
+        """The newest version of the table of which we know something."""
+        return max(self.table.version, self.interest.seen)
 
     @property
     def saved_at(self) -> float:
@@ -284,19 +300,112 @@ class Roster:
 
     def registry_changed(self, change: RegistryChange, *, now: float) -> None:
         """Ask for rows on a new link; forget on what the old one was asked."""
+        if change in (RegistryChange.GRANTED, RegistryChange.GRANTED_ANEW):
+            self._is_linked = True
         match change:
+            case RegistryChange.GRANTED if self.interest.is_on:
+                self._begin_interest()
+            case RegistryChange.GRANTED_ANEW if self.interest.is_on:
+                self.table.count_from_nothing()
+                self.interest.forget_versions()
+                self._begin_interest()
             case RegistryChange.GRANTED:
+                self.interest.begin_whole()
                 self.table.fetch_anew(now=now)
                 self.table.cards.link_came()
             case RegistryChange.GRANTED_ANEW:
+                self.interest.begin_whole()
+                self.interest.forget_versions()
                 self.table.fetch_whole(now=now)
                 self.table.cards.link_came()
             case RegistryChange.LINK_LOST:
+                self._is_linked = False
                 self.table.link_lost()
+                self.interest.link_lost()
                 self._waiting.clear()
                 self._known_by = 0
             case RegistryChange.RESTORED:
                 self.table.begin_anew()
+                self.interest.forget_versions()
+
+    def _begin_interest(self) -> None:
+        self.interest.begin(since=self.table.known_upto)
+        self.table.cards.link_came()
+
+    def _scope_came(self, notice: TableScope, *, now: float) -> None:
+        """Take of whom we are told from now on."""
+        if not self.interest.scope_came(notice):
+            return
+        self._resolver.scope_changed()
+        self.table.give_up()
+        self._known_by = 0
+        if not self._is_linked:
+            return  # all is asked when the link is granted
+        if self.interest.is_on:
+            self.interest.begin(since=self.table.known_upto)
+        else:
+            self.interest.begin_whole()
+            self.table.catch_up(now=now)
+        self._ask_for_authors(self._waiting, now)
+
+    def _people_came(self, notice: PresenceChanged, *, now: float) -> None:
+        """Take rows of people whom we watch."""
+        self._sights_came(notice.people, is_news=self.interest.people_came(notice), now=now)
+        if self.interest.is_on and self.interest.is_answered:
+            self.table.became_fresh()
+        self.release(now=now)
+
+    def _found(self, notice: Found, *, now: float) -> None:
+        """Take who was looked for."""
+        self._sights_came(self.interest.found(notice, now=now), is_news=False, now=now)
+
+    def _sights_came(self, sights: Sequence[Sight], *, is_news: bool, now: float) -> None:
+        changes = self.table.take_sights(sights, wall=self._ctx.wall(now), is_news=is_news)
+        self._hub.rows_changed(changes, now=now)
+
+    # --- whom we are told of
+
+    def stranger_wrote(self, identity: bytes, *, now: float) -> None:
+        """Ask who that is, if the registry tells us only of some people. What they sent comes
+        again. Anybody can send datagrams in many names, so we do not ask for each."""
+        if (
+            self._is_linked
+            and self.interest.is_on
+            and len(identity) == KEY_SIZE
+            and self._strangers.take(b"", now=now)
+        ):
+            self.table.cards.ask([identity])
+
+    def is_vouched(self, contact: Contact, key: str) -> bool:
+        """Whether the registry would have told us if the name with this key were somebody else's
+        by now."""
+        if not self.interest.is_on or self.interest.has_asked_for(key):
+            return True
+        is_bearer = not contact.is_released and name_key(contact.name) == key
+        return is_bearer and self.contacts.is_followed(contact)
+
+    def fetch(self, *, now: float) -> None:
+        """Ask for the rows that we miss, unless that is asked, or we are not told of everybody. Only
+        while the link is up."""
+        if not self.interest.is_on:
+            self.table.fetch(now=now)
+
+    def seek_speaker(self, sender_index: int, *, now: float) -> None:
+        """Ask who seals group frames under this index. Only while the link is up."""
+        if self.interest.is_on:
+            self.interest.seek_speaker(sender_index)
+        else:
+            self.table.fetch(now=now)
+
+    def seek(self, identities: Iterable[bytes], *, is_anew: bool = True, now: float) -> None:
+        """Ask for the rows of these people, of whom some are unknown. `is_anew`: also if rows are
+        asked for already. Only while the link is up."""
+        if self.interest.is_on:
+            self.table.cards.ask(one for one in identities if not self.contacts.by_identity(one))
+        elif is_anew:
+            self.table.fetch_anew(now=now)
+        else:
+            self.table.fetch(now=now)
 
     def page_came(
         self, page: TablePage | RosterPage, *, now: float
@@ -311,6 +420,7 @@ class Roster:
         more. Raises DecodeError."""
         answered = self.table.cards.answered()
         changes = self.table.take_cards(notice, wall=self._ctx.wall(now))
+        self.release(now=now)
         return changes, [
             contact
             for identity in answered
@@ -327,7 +437,11 @@ class Roster:
         """Ask for all cards that may not be the newest, if the registry is in reach. Return whether
         answers are to come."""
         if self._ctx.status.reach is RegistryReach.UP:
-            self.table.cards.ask(one.identity for one in self.contacts if not one.is_current)
+            self.table.cards.ask(
+                one.identity
+                for one in self.contacts
+                if not one.is_current and self.contacts.is_followed(one)
+            )
         return self.awaits_cards
 
     @property
@@ -349,18 +463,33 @@ class Roster:
         """Take a notice, or hold it back while an author is unknown: the broadcast of a new
         author's row may be lost."""
         self._waiting.append(notice)
-        if self.table.is_fresh and any(
-            self.contacts.by_identity(author) is None for author in _authors(notice)
-        ):
-            self.table.fetch_anew(now=now)
-            self._known_by = self.table.asked
+        self._ask_for_authors([notice], now)
         self.release(now=now)
+
+    def _ask_for_authors(self, notices: Sequence[Authored], now: float) -> None:
+        """Ask for the rows of authors whom we do not know."""
+        unknown = {
+            author
+            for notice in notices
+            for author in _authors(notice)
+            if self.contacts.by_identity(author) is None
+        }
+        if unknown and (self.table.is_fresh or self.interest.is_on):
+            self.seek(unknown, now=now)
+            self._known_by = self.table.asked
 
     def release(self, *, now: float) -> None:
         """Hand out what waits for authors, if these are known."""
-        if self.table.is_fresh and self.table.answered >= self._known_by:
-            waiting, self._waiting = self._waiting, []
-            self._hub.authors_known(waiting, now=now)
+        if not self.table.is_fresh or self.table.answered < self._known_by:
+            return
+        if self.interest.is_on and any(
+            self.table.cards.is_awaited(author)
+            for notice in self._waiting
+            for author in _authors(notice)
+        ):
+            return
+        waiting, self._waiting = self._waiting, []
+        self._hub.authors_known(waiting, now=now)
 
 
 def _authors(notice: Authored) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ registry.
 `NameResolver` asks the registry about names that are not in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -21,16 +21,19 @@ from chatapp.peer.api.events import (
 from chatapp.peer.core.contacts import Change, Contact, Contacts
 from chatapp.peer.core.context import Context, LookUp
 from chatapp.peer.core.people.cards import CardRequests
+from chatapp.peer.core.people.interest import Interest, Search
 from chatapp.peer.core.records import FormerName, NameBlocked, NameCleared, RowsSaved
 from chatapp.wire.codec import decode_row
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import CUT_SIZE
 from chatapp.wire.messages.table import (
+    By,
     CardsShown,
     FetchTable,
     Presence,
     RosterPage,
     Row,
+    Sight,
     TableBatch,
     TablePage,
     listed_card,
@@ -79,14 +82,20 @@ class Table:
         """Whether we have all rows that the registry had when the present link came up."""
         self._was_fresh = False
         """Whether we ever had, so that changes since then are told by name."""
+        self._catches_up = False
+        """Whether we were told only of some people until now: what the others did is no news."""
 
     def link_lost(self) -> None:
         """Forget pending requests: the link is gone."""
         self.cards.link_lost()
+        self.give_up()
+        self.is_fresh = False
+
+    def give_up(self) -> None:
+        """Expect no rows any more."""
         self._fetching_since = None
         self._wants_keys = False
         self.asked = self.answered = 0
-        self.is_fresh = False
 
     def begin_anew(self) -> None:
         """Start again at version 0: the registry was restored from a backup, and its versions have
@@ -98,8 +107,22 @@ class Table:
     def fetch_whole(self, *, now: float) -> None:
         """Ask for all rows: the registry does not know what it told us before, and what it tells us
         now counts as newer."""
+        self.count_from_nothing()
+        self.fetch_anew(now=now)
+
+    def count_from_nothing(self) -> None:
+        """Do as `fetch_whole`, but ask later: we are not told of everybody now."""
         self._whole_upto = 0
         self.contacts.forget_versions()
+
+    @property
+    def known_upto(self) -> int:
+        """The version up to which we know everybody."""
+        return self.version if self._whole_upto is None else self._whole_upto
+
+    def catch_up(self, *, now: float) -> None:
+        """Ask for the rows of all those of whom we were not told for a while."""
+        self._catches_up = True
         self.fetch_anew(now=now)
 
     def fetch(self, *, now: float) -> None:
@@ -144,8 +167,13 @@ class Table:
         else:
             self._fetching_since = None
             self.answered += 1
-            self.is_fresh = self._was_fresh = True
+            self.became_fresh()
+            self._catches_up = False
         return changes
+
+    def became_fresh(self) -> None:
+        """Note that we have the rows of all those of whom we are told."""
+        self.is_fresh = self._was_fresh = True
 
     def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
         """Take a broadcast batch. Return None when rows before it are missing: then fetch. Raises
@@ -173,10 +201,46 @@ class Table:
                 )
         return self._take_rows(rows, self.version, wall, is_news=False)
 
+    def take_sights(
+        self, sights: Sequence[Sight], *, wall: float, is_news: bool
+    ) -> list[tuple[Contact, Change]]:
+        """Take what the registry says of some people. It is the newest, whatever its version: what
+        comes on a link comes in order. `is_news`: whether it has just changed."""
+        rows = [self._sighted(sight) for sight in sights]
+        self._catches_up, before = self._catches_up or not is_news, self._catches_up
+        try:
+            return self._take_rows(rows, self.version, wall, is_listed=True)
+        finally:
+            self._catches_up = before
+
+    def _sighted(self, sight: Sight) -> Row:
+        """Return a row with the card that we have, as far as it is the newest."""
+        contact = self.contacts.by_identity(sight.key)
+        if contact is None:
+            card = listed_card(sight.name, sight.key)
+        else:
+            known = contact.row
+            if sight.version < known.version:
+                contact.row = msgspec.structs.replace(known, version=sight.version)
+            card = known.card
+            if card.counter != sight.counter or card.name != sight.name:
+                card = outdated(card, name=sight.name)
+                self.cards.outdated(contact.identity)
+        return Row(
+            card,
+            sight.host,
+            sight.port,
+            sight.presence,
+            sight.since,
+            sight.sender_index,
+            sight.version,
+            sight.status,
+            sight.away,
+        )
+
     def _ask(self, now: float, *, wants_keys: bool = False) -> None:
         self._fetching_since, self._wants_keys = now, wants_keys
-        since = self.version if self._whole_upto is None else self._whole_upto
-        self._out.requests.append(FetchTable(since=since, is_whole=wants_keys))
+        self._out.requests.append(FetchTable(since=self.known_upto, is_whole=wants_keys))
 
     def _rows_in(self, page: TablePage | RosterPage) -> list[Row] | None:
         """Return the rows of a page; None if it names people by cut keys whom we do not know.
@@ -265,7 +329,8 @@ class Table:
         is_newer = version != self.version
         self.version, self.saved_at = version, wall
         if rows or is_newer:
-            self._out.records.append(RowsSaved(rows=tuple(saved), version=version, at=wall))
+            upto = version if self.contacts.followed is None else self.known_upto
+            self._out.records.append(RowsSaved(rows=tuple(saved), version=upto, at=wall))
         if has_changed and is_news:
             self._out.events.append(TableChanged())
         return changes
@@ -296,7 +361,8 @@ class Table:
         ignores, is no news."""
         if not (self._was_fresh or self.is_fresh):
             return
-        row, is_quiet = contact.row, not self.is_fresh or contact.identity in self.contacts.ignored
+        row, is_known = contact.row, self.is_fresh and not self._catches_up
+        is_quiet = not is_known or contact.identity in self.contacts.ignored
         if row.online:
             self._out.events.append(PersonCame(name=contact.name, is_quiet=is_quiet))
             return
@@ -313,16 +379,17 @@ class NameSearch:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.question = 0
-        """The number of the table request whose answer settles the search; 0 while there is no link
-        to ask on."""
+        self.question: Search | int | None = None
+        """What settles the search: an answer of the registry, or the one to the table request with
+        this number. None while there is no link to ask on."""
 
 
 class NameResolver:
     """Asks the registry whether somebody has a name that is not in our table."""
 
-    def __init__(self, ctx: Context, table: Table) -> None:
+    def __init__(self, ctx: Context, table: Table, interest: Interest) -> None:
         self._table = table
+        self._interest: Final = interest
         self._span = ctx.policy.give_up_after
         self.searches: Final[dict[str, NameSearch]] = {}
         self._alarm: Final = ctx.alarms.add(self._look)
@@ -336,15 +403,36 @@ class NameResolver:
         if one is None or now >= one.deadline + self._span:
             one = self.searches[name] = NameSearch(now + self._span)
             self._alarm.no_later_than(one.deadline)
-        if not one.question and can_ask:
-            self._table.fetch_anew(now=now)
-            one.question = self._table.asked
+        if one.question is None and can_ask:
+            one.question = self._ask(name, now)
             return LookUp.ASKING
-        is_answered = 0 < one.question <= self._table.answered
+        is_answered = self._is_answered(one)
         if now < one.deadline and not is_answered:
             return LookUp.ASKING
         self.forget(name)
         return LookUp.UNKNOWN if is_answered else LookUp.UNANSWERED
+
+    def _ask(self, name: str, now: float) -> Search | int:
+        if self._interest.is_on:
+            return self._interest.search(By.NAME, name, key=name_key(name))
+        self._table.fetch_anew(now=now)
+        return self._table.asked
+
+    def _is_answered(self, search: NameSearch) -> bool:
+        match search.question:
+            case Search() as question:
+                if question.is_lost:
+                    search.question = None  # ask anew
+                return question.answer is not None
+            case None:
+                return False
+            case number:
+                return not self._interest.is_on and number <= self._table.answered
+
+    def scope_changed(self) -> None:
+        """Ask anew: what was asked is not answered."""
+        for search in self.searches.values():
+            search.question = None
 
     def forget(self, name: str) -> None:
         """End the search for a name."""

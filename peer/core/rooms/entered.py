@@ -90,8 +90,8 @@ class EnteredRooms:
         membership.topic = notice.topic
         self._people.meet(membership.here())
         self._catch_up.await_group(group.name)
-        if membership.lacks_rows:
-            self._people.fetch_anew(now=now)
+        if lacking := membership.lacking():
+            self._people.seek(lacking, now=now)
         self.settled(group.room)
         self.keep(group)
 
@@ -137,8 +137,8 @@ class EnteredRooms:
             return
         membership = self.members[group.name]
         membership.changed(notice.members)
-        if membership.lacks_rows:
-            self._people.fetch(now=now)
+        if lacking := membership.lacking():
+            self._people.seek(lacking, is_anew=False, now=now)
         self.keep(group)
 
     def owe_leave(self, room: str) -> None:

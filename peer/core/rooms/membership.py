@@ -270,12 +270,13 @@ class Membership:
             if contact is not None and identity not in self._contacts.ignored:
                 self._out.events.append(MemberJoined(room=self.room, name=contact.name))
 
-    @property
-    def lacks_rows(self) -> bool:
-        """Whether a present member has no row."""
-        return any(
-            self._contacts.by_identity(one) is None for one in self.members if self._is_here(one)
-        )
+    def lacking(self) -> list[bytes]:
+        """Return the present members whose rows we do not have."""
+        return [
+            one
+            for one in self.members
+            if self._is_here(one) and self._contacts.by_identity(one) is None
+        ]
 
     def here(self) -> list[Contact]:
         """Return the present members whose rows we have."""

@@ -4,7 +4,7 @@ The registry decides who enters. Leaving is our own decision and takes effect at
 not the registry has heard of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from chatapp.peer.api import events
@@ -41,7 +41,7 @@ from chatapp.peer.core.rooms.entered import (
 from chatapp.peer.core.rooms.group import Group, Groups
 from chatapp.peer.core.rooms.lines import GroupOutbox, GroupReceiver
 from chatapp.peer.core.rooms.membership import DirectFanout, Memberships, RoomRecipients
-from chatapp.wire.codec import unpack_relayed
+from chatapp.wire.codec import unpack_group, unpack_relayed
 from chatapp.wire.errors import NameRefused
 from chatapp.wire.limits import ROOMS_EACH_MAX
 from chatapp.wire.messages.rooms import (
@@ -408,7 +408,12 @@ class Rooms:
         WireError."""
         position, frame = unpack_relayed(data)
         if not self._receiver.line_relayed(position, frame, now=now):
-            self._people.fetch(now=now)
+            self._people.seek_speaker(unpack_group(frame).sender_index, now=now)
+
+    def members(self) -> Iterator[bytes]:
+        """Yield the members of our rooms, some more than once."""
+        for membership in self._members:
+            yield from membership.members
 
     def channel_key(self, epoch: int) -> GroupKey | None:
         """Return the channel's key of an epoch, if we hold it."""

@@ -14,7 +14,7 @@ from typing import Final
 from chatapp.peer.faces.full.theme import Signs
 from chatapp.peer.view.layout import between, breaks, cells_of, linked
 from chatapp.peer.view.log import EntryKind, Log, LogEntry
-from chatapp.peer.view.transfers import ShownFile
+from chatapp.peer.view.transfers import FileAction, ShownFile
 from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import Fragments, Mark, local_day, shown_clock, shown_day
 from chatapp.peer.words.full import GAP
@@ -198,7 +198,8 @@ class LogBook:
 
     def _standing(self, file: ShownFile) -> str:
         what = [f"{self._signs.bar(file.percent)}{file.standing}"]
-        return self._signs.between.join(what + [offer.command for offer in file.offers])
+        commands = [one.command for one in file.offers if one.action is not FileAction.CANCEL]
+        return self._signs.between.join(what + commands)
 
     def _has_date(self, place: int) -> bool:
         return place == 0 or self._day_of(place) != self._day_of(place - 1)

@@ -1,12 +1,12 @@
-"""`ChatApp send`: send one message, wait for its fate, report it by exit status and one line or
-JSON object, and leave. Or offer a file, and stay until it is fetched."""
+"""`ChatApp send`: send one message to each of some people, wait for their fates, report them by exit
+status and one line or JSON object each, and leave. Or offer a file, and stay until all have it."""
 
 import asyncio
 import contextlib
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
@@ -33,6 +33,9 @@ from chatapp.peer.words.formatting import LINE_MAX
 from chatapp.wire.address import Address
 from chatapp.wire.errors import TextTooLong
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 DELIVERED: Final = 0
 SAVED: Final = 3
 FAILED: Final = 4
@@ -55,9 +58,11 @@ _OUTCOMES: Final = {
 }
 
 
-def run(wanted: StartOptions, *, to: str, text: str | None, as_json: bool, log_level: str) -> int:
-    """Send `text`, or else what standard input holds, to one person. Returns the exit status: 0
-    delivered, 3 saved, 4 kept or failed."""
+def run(
+    wanted: StartOptions, *, to: Sequence[str], text: str | None, as_json: bool, log_level: str
+) -> int:
+    """Send `text`, or else what standard input holds, to each of these people. Returns the exit
+    status, the highest of all: 0 delivered, 3 saved, 4 kept or failed."""
     start_logging(log_level)
     try:
         text = _standard_input() if text is None else text
@@ -71,9 +76,10 @@ def run(wanted: StartOptions, *, to: str, text: str | None, as_json: bool, log_l
         return INTERRUPTED
 
 
-def run_file(wanted: StartOptions, *, to: str, path: str, log_level: str) -> int:
-    """Offer a file to one person, and wait until they have it. Returns the exit status: 0 if they
-    have it, 3 if they are away and the offer waits for them, 4 if they do not want it."""
+def run_file(wanted: StartOptions, *, to: Sequence[str], path: str, log_level: str) -> int:
+    """Offer a file to each of these people, and wait until they have it. Returns the exit status,
+    the highest of all: 0 if somebody has it, 3 if they are away and the offer waits for them, 4 if
+    they do not want it."""
     start_logging(log_level)
     errand = Errand(to, as_json=False, carry_out=lambda peer: _give(peer, to, path))
     try:
@@ -85,7 +91,7 @@ def run_file(wanted: StartOptions, *, to: str, path: str, log_level: str) -> int
 class Errand(NamedTuple):
     """What is done with a peer that is open."""
 
-    to: str
+    to: Sequence[str]
     as_json: bool
     carry_out: Callable[[Peer], Awaitable[int]]
 
@@ -137,34 +143,46 @@ async def _send_and_leave(peer: Peer, errand: Errand) -> int:
         await peer.close(within=CLOSES_WITHIN)
 
 
-async def _give(peer: Peer, to: str, path: str) -> int:
-    """Offer a file, and wait until it is fetched."""
+async def _give(peer: Peer, to: Sequence[str], path: str) -> int:
+    """Offer a file to each, and wait until all have it."""
+    from rich.progress import Progress  # deferred: messages need it not
+
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
+        return max(await asyncio.gather(*(_give_to(peer, one, path, bar) for one in to)))
+
+
+async def _give_to(peer: Peer, to: str, path: str, bar: "Progress") -> int:
+    """Offer a file to one person, and wait until they have it."""
     try:
         transfer = await peer.send_file(to, path)
     except FileRefused as refused:
-        return _failed(to, files.not_done(refused), as_json=False)
+        return _failed([to], files.not_done(refused), as_json=False)
     receipt = transfer.receipt
     assert receipt is not None
     if await receipt.settled() is not MessageState.DELIVERED:
         return _report(receipt, peer.take_events(), 0.0, as_json=False)
     print(files.offered_line(await transfer.now()), flush=True)
-    from rich.progress import Progress  # deferred: messages need it not
-
-    with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
-        task = bar.add_task("", total=None)
-        before = None
-        async for file in transfer:
-            bar.update(task, completed=file.done, total=file.size, description=file.name)
-            for line in files.progress_lines(file, before) if bar.disable else ():
-                print(line, flush=True)
-            before = file
+    task, before = bar.add_task("", total=None), None
+    async for file in transfer:
+        bar.update(task, completed=file.done, total=file.size, description=f"{file.name} to {to}")
+        for line in files.progress_lines(file, before) if bar.disable else ():
+            print(line, flush=True)
+        if before is not None and before.done and not file.done:
+            print(files.answer_line(to, file.name, FileReply.STOPPED), flush=True)
+        before = file
     has_it = file.state is FileState.DONE
     reply = FileReply.HAS if has_it else FileReply.REFUSED
     print(files.answer_line(to, file.name, reply), flush=True)
     return DELIVERED if has_it else FAILED
 
 
-async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:
+async def _say(peer: Peer, to: Sequence[str], text: str, *, as_json: bool) -> int:
+    """Say it to each, one after the other: what is told of one is not mixed with what is told of
+    another."""
+    return max([await _say_to(peer, one, text, as_json=as_json) for one in to])
+
+
+async def _say_to(peer: Peer, to: str, text: str, *, as_json: bool) -> int:
     started = asyncio.get_running_loop().time()
     receipt: Receipt | None = None
     try:
@@ -173,10 +191,10 @@ async def _say(peer: "Peer", to: str, text: str, *, as_json: bool) -> int:
             await receipt.settled()
     except TextTooLong as error:
         too_long = events.TooLong(conversation=person(to), size=error.size, limit=error.limit)
-        return _failed(to, *lines_of(too_long), as_json=as_json)
+        return _failed([to], *lines_of(too_long), as_json=as_json)
     except TimeoutError:
         if receipt is None:
-            return _failed(to, not_attached_line(str(NotResponding(peer.name))), as_json=as_json)
+            return _failed([to], not_attached_line(str(NotResponding(peer.name))), as_json=as_json)
         receipt.settle(MessageState.KEPT)
     seconds = asyncio.get_running_loop().time() - started
     return _report(receipt, peer.take_events(), seconds, as_json=as_json)
@@ -227,13 +245,14 @@ def _report(
     return status
 
 
-def _failed(to: str, *lines: str, as_json: bool) -> int:
+def _failed(to: Sequence[str], *lines: str, as_json: bool) -> int:
     """Report that nothing was sent."""
     if as_json:
         reason = " ".join(line.removeprefix("[").removesuffix("]") for line in lines)
-        _print_json(
-            to=to, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason
-        )
+        for one in to:
+            _print_json(
+                to=one, id=0, outcome="refused", through_server=False, seconds=0.0, reason=reason
+            )
     else:
         for line in lines:
             print(line, file=sys.stdout if line.startswith("[") else sys.stderr, flush=True)

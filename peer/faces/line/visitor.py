@@ -5,12 +5,15 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.errors import DeskFileRefused, FileRefused
 from chatapp.peer.api.form import TRIES, Interview, rating_of
+from chatapp.peer.commands.arguments import path_typed
 from chatapp.peer.faces.line.shell import LAST_WORDS_WITHIN, Terminal
 from chatapp.peer.faces.program import (
     DONE,
@@ -24,6 +27,7 @@ from chatapp.peer.sdk.visitor import Visitor
 from chatapp.peer.view.talk import text_after
 from chatapp.peer.view.visit import VisitStage, VisitView
 from chatapp.peer.words.catalog import ENGLISH, catalog_of, language_of
+from chatapp.peer.words.files import not_done
 from chatapp.peer.words.formatting import LINE_MAX, AnswerLine, Status
 from chatapp.peer.words.visitor import VisitorCompletions, VisitorTexts
 from chatapp.wire.errors import ChatAppError, TextTooLong
@@ -115,7 +119,9 @@ _ABOUT: Final = frozenset({".about", "/about"})
 _RATE: Final = frozenset({".rate", "/rate"})
 _EDIT: Final = frozenset({"/edit", ".edit"})
 _CHANGES: Final = _EDIT | {"/retract", ".retract"}
-_IN_LINE: Final = _CHANGES | _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
+_FILE: Final = frozenset({".file", "/file", "/send_file"})
+_GET: Final = frozenset({".get", "/get"})
+_IN_LINE: Final = _CHANGES | _FILE | _GET | _TRANSCRIPT | _QUEUE | _PAUSE | _RESUME | _ABOUT | _RATE
 _SIGNS: Final = ("/", ".")
 _NTH_DIGITS: Final = 4
 """Digits of a number that counts lines from the end."""
@@ -154,6 +160,8 @@ class VisitorFace:
         """Events given to the terminal, which has not confirmed yet that they are on the screen."""
         self._transcript = Transcript()
         self._running = Running()
+        self._transfers: Final[set[asyncio.Future[None]]] = set()
+        """Files on their way."""
         self._changed = asyncio.Event()
 
     def stop(self, status: int) -> None:
@@ -168,6 +176,8 @@ class VisitorFace:
                 self._show_events(), self._read_lines(), self._carry_out_lines()
             )
         finally:
+            for transfer in self._transfers:
+                transfer.cancel()
             self._transcript.close()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_WITHIN):
@@ -321,13 +331,20 @@ class VisitorFace:
             return
         await self._stage_known()
         if self._interview is None:
+            await self._transferred()
             await self._visitor.settled()
         self.stop(DONE)
 
     async def _lines_sent(self) -> None:
         """Wait until the registry has our lines: leaving would overtake them."""
         if self._interview is None and not self._visitor.wants_form:
+            await self._transferred()
             await self._visitor.settled()
+
+    async def _transferred(self) -> None:
+        """Wait until no file is on its way."""
+        if self._transfers:
+            await asyncio.wait(self._transfers)
 
     async def _stage_known(self) -> None:
         """Wait until it is known what a typed line answers: a question of the form, or the
@@ -377,6 +394,10 @@ class VisitorFace:
             self._write_transcript(line.strip().partition(" ")[2].strip())
         elif word.partition(" ")[0] in _CHANGES:
             self._change(line.strip())
+        elif word.partition(" ")[0] in _FILE:
+            self._begin(self._send_file(line.strip().partition(" ")[2].strip()))
+        elif word.partition(" ")[0] in _GET:
+            self._begin(self._get_file(line.strip().partition(" ")[2].strip()))
         elif word.partition(" ")[0] in _ABOUT:
             self._describe(line.strip().partition(" ")[2].strip())
         elif word in _HELP:
@@ -461,6 +482,52 @@ class VisitorFace:
             return
         self._view.changing(change, said, text)
         self._terminal.show([AnswerLine(self._texts.changed("", before, text, at=0.0))])
+
+    # --- files
+
+    def _begin(self, transfer: Coroutine[None, None, None]) -> None:
+        """Send or fetch a file while the visitor goes on typing."""
+        task = asyncio.ensure_future(transfer)
+        self._transfers.add(task)
+        task.add_done_callback(self._transfers.discard)
+
+    async def _send_file(self, typed: str) -> None:
+        from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+
+        path = path_typed(typed)
+        try:
+            name, content = await asyncio.to_thread(read_file, path)
+            line = await self._visitor.send_file(name, content)
+        except (FileRefused, DeskFileRefused) as refused:
+            self._show_refused(path, refused)
+            return
+        self._view.said(line.text, line.id, at=line.at, file=line.file)
+        self._note_said(self._texts.line("transcript.you"), self._texts.said(line), id_=line.id)
+        self._terminal.show([AnswerLine(self._texts.file_sent(line.text, len(content)))])
+
+    async def _get_file(self, typed: str) -> None:
+        from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+
+        nth, _, path = f"{typed} ".partition(" as ")
+        line = self._view.file_at(nth.strip())
+        if line is None or line.file is None:
+            self._terminal.show([AnswerLine(self._texts.line("file.none"))])
+            return
+        name, file, visit = line.text, line.file, self._view.visit
+        save = partial(save_file, name=name, wanted=path_typed(path), downloads=Path())
+        try:
+            content = await self._visitor.fetch_file(visit, file.number, file.size)
+            saved = await asyncio.to_thread(save, content)
+        except (FileRefused, DeskFileRefused) as refused:
+            self._show_refused(name, refused)
+            return
+        self._terminal.show([AnswerLine(self._texts.file_here(name, str(saved)))])
+
+    def _show_refused(self, name: str, refused: FileRefused | DeskFileRefused) -> None:
+        if isinstance(refused, FileRefused):
+            self._terminal.show([AnswerLine(not_done(refused))])
+        else:
+            self._terminal.show([AnswerLine(self._texts.file_refused(name, refused))])
 
     def _note_change(self, said: int) -> None:
         """Write a line of the transcript as it reads now."""

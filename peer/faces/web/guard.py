@@ -29,7 +29,7 @@ from chatapp.wire.buckets import Buckets
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
+    "form-action 'self'; manifest-src 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'"
 )
 """The content security policy of every page: only files of this server, and no script or style
 inside a page."""

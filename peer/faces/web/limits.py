@@ -110,6 +110,9 @@ LINES_SHOWN_MAX: Final = 450
 ROWS_SHOWN: Final = 300
 """Conversations in the list of such a page."""
 
+ROWS_KEPT: Final = 4_096
+"""Rows as HTML that are kept for the windows of all members: 2 MiB."""
+
 PLACES_SHOWN: Final = 300
 """People and rooms that it lists beside the conversation."""
 

@@ -16,11 +16,19 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from chatapp.peer.words.files import size_shown
+from chatapp.wire.desk.kinds import ending
 from chatapp.wire.text import sanitize
 
 _FOLDER: Final = Path(__file__).with_name("assets")
 _TEMPLATES: Final = Path(__file__).with_name("templates")
-_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_KINDS: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
 _LAYOUT: Final = re.compile(r"(?<=[>}])\n\s*|\n\s*(?=[<{])")
 """Line ends and indentation of a template beside a tag: they are no part of the page, where a blank
 between two elements would be seen."""
@@ -32,6 +40,10 @@ _BEHIND_ADDRESS: Final = ".,;:!?'*_)]}"
 _LINK: Final = Markup(
     '<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">{address}</a>'
 )
+
+
+_PICTURES: Final = ("png", "jpg", "jpeg", "webp")
+"""The ends of the names of files that pages show as pictures, if they are."""
 
 
 class Assets:
@@ -121,7 +133,9 @@ ENVIRONMENT.filters |= {
     "iso": lambda at: _when(at).isoformat(),
     "lines": several_lines,
     "local": local,
+    "pictured": lambda name: ending(name) in _PICTURES,
     "said": with_links,
+    "size": size_shown,
     "untouched": escape,  # for what a browser sends back as it is
 }
 
@@ -146,6 +160,10 @@ class LineWords(NamedTuple):
     address: str = "change"
     save_at: str = "change"
     retract_at: str = "retract"
+    files_at: str = "file/"
+    """The address of files, in front of what names one."""
+    show: str = ""
+    """What opens a picture."""
 
 
 def macro(template: str, name: str, *values: object) -> Markup:

@@ -47,6 +47,11 @@ def _open(path: Path, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_BINARY", 0), _FILE_MODE)
 
 
+def open_file(path: Path) -> int:
+    """Make a file for its owner alone. Raises FileExistsError if there is one, OSError."""
+    return _open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+
+
 # --- ours
 
 
@@ -64,7 +69,7 @@ class PreparedFile(NamedTuple):
 def prepare(path: Path, key: bytes) -> PreparedFile:
     """Read a file and return what its offer says. Raises FileRefused."""
     try:
-        with _opened(path) as (descriptor, found):
+        with opened(path) as (descriptor, found):
             if found.st_size > FILE_MAX:
                 raise FileRefused(FileRefusal.TOO_LARGE, str(path))
             hashes = _hashes_of(descriptor, found.st_size, ChunkSeal(key))
@@ -75,15 +80,12 @@ def prepare(path: Path, key: bytes) -> PreparedFile:
             FileRefusal.NOT_READABLE, str(path), error.strerror or str(error)
         ) from None
     size = found.st_size
-    pages = tuple(
-        hashlib.sha256(_page_of(hashes, page)).digest() for page in range(page_count(size))
-    )
-    offer = FileOffer(size, key, pages)
+    offer = FileOffer(size, key, _digests(hashes, size))
     return PreparedFile(path, clean_name(path.name), found.st_mtime_ns, offer, hashes)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
     """Open a file to read it. Raises FileRefused for what is none, such as a pipe that never
     ends."""
     descriptor = _open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -106,6 +108,12 @@ def _hashes_of(descriptor: int, size: int, seal: ChunkSeal) -> bytes:
         chunk = os.pread(descriptor, CHUNK_SIZE, index * CHUNK_SIZE)
         hashes += hashlib.sha256(seal.seal(index, chunk)).digest()
     return bytes(hashes)
+
+
+def _digests(hashes: bytes, size: int) -> tuple[bytes, ...]:
+    """Return the hashes of the pages of a file."""
+    pages = range(page_count(size))
+    return tuple(hashlib.sha256(_page_of(hashes, page)).digest() for page in pages)
 
 
 def _page_of(hashes: bytes, page: int) -> bytes:
@@ -273,14 +281,14 @@ class PartFile:
         os.fsync(self._file)
         if self._is_left:
             raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR), str(self.path))
-        for path in _free_names(self._target):
+        for path in free_names(self._target):
             try:
                 os.link(self.path, path, follow_symlinks=False)
             except FileExistsError:
                 continue
             except OSError:  # this file system knows no second names: take the name first
                 try:
-                    os.close(_open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                    os.close(open_file(path))
                 except FileExistsError:
                     continue
                 self.path.replace(path)
@@ -299,12 +307,40 @@ class PartFile:
             os.close(self._file)
 
 
+class FoundFile(NamedTuple):
+    """A file of somebody else that is here, whole, under its name."""
+
+    path: Path
+    hashes: bytes
+    """Of its sealed chunks."""
+
+
+def find_finished(target: Path, offer: FileOffer, content: bytes) -> FoundFile | None:
+    """Return the file if an earlier run gave it its name and ended before that was noted. What is
+    under such a name counts by its hashes alone."""
+    for path in free_names(target):
+        try:
+            if path.lstat().st_size != offer.size:
+                continue
+            with opened(path) as (descriptor, _):
+                hashes = _hashes_of(descriptor, offer.size, ChunkSeal(offer.key))
+        except FileNotFoundError:
+            return None
+        except (FileRefused, OSError):
+            continue
+        if _digests(hashes, offer.size) == offer.pages:
+            part_path(target, content).unlink(missing_ok=True)
+            return FoundFile(path, hashes)
+    return None
+
+
 def part_path(target: Path, content: bytes) -> Path:
     """Return where a file is until it is whole. `content`: as in `content_id`."""
     return target.with_name(f"{target.name}.{content[:8].hex()}.part")
 
 
-def _free_names(target: Path) -> Iterator[Path]:
+def free_names(target: Path) -> Iterator[Path]:
+    """Yield a path, then others like it."""
     yield target
     for number in range(2, _NAMES_TRIED):
         yield target.with_name(f"{target.stem} ({number}){target.suffix}")

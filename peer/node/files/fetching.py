@@ -20,13 +20,14 @@ from chatapp.peer.core.files.holders import (
     Holders,
 )
 from chatapp.peer.core.files.links import FetchingEnd
-from chatapp.peer.node.files.disk import PartFile, part_path
+from chatapp.peer.node.files.disk import PartFile, find_finished, part_path
 from chatapp.peer.node.files.holder import FetchLink, Left
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.tunnels import Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.errors import ChatAppError, SealError
 from chatapp.wire.messages.direct import FileOffer
+from chatapp.wire.messages.files import Have
 
 if TYPE_CHECKING:
     from chatapp.peer.core.contacts import Contact
@@ -100,7 +101,11 @@ class FetchingPort:
 class Fetching:
     """A file on its way. `run` ends when it is whole, or does not go on by itself."""
 
-    def __init__(self, port: FetchingPort, file: KnownFile, target: Path) -> None:
+    def __init__(
+        self, port: FetchingPort, file: KnownFile, target: Path, *, goes_on: bool = False
+    ) -> None:
+        """`goes_on`: an earlier run has fetched some of it, or all."""
+        self._goes_on: Final = goes_on
         self._port: Final = port
         self.file: Final = file
         offer = FileOffer(file.size, file.key, file.pages)
@@ -126,6 +131,12 @@ class Fetching:
     async def run(self) -> None:
         """Fetch it. Raises Stopped."""
         worker, fetch = self._port.worker, self.fetch
+        if self._goes_on:
+            content = self.file.content
+            found = await worker.run(lambda: find_finished(self._target, fetch.offer, content))
+            if found is not None:
+                await self._named(found.path, found.hashes)
+                return
         try:
             part = await self._opened(
                 worker.run(lambda: PartFile(self._target, fetch.offer, self.file.content))
@@ -137,16 +148,20 @@ class Fetching:
                 part.close()
         except OSError as error:
             raise disk_failed(error) from None
+        await self._named(path, fetch.all_hashes() if self._is_shared else b"")
+
+    async def _named(self, path: Path, hashes: bytes) -> None:
+        """Note where the whole file is."""
         self.file.path = str(path)
         if self._is_shared:
-            await worker.run(self._share)
+            await self._port.worker.run(lambda: self._share(hashes))
 
-    def _share(self) -> None:
+    def _share(self, hashes: bytes) -> None:
         """Keep what it takes to give the whole file to others in the room, as far as the disk takes
         it."""
         try:
             self.file.modified = Path(self.file.path).stat().st_mtime_ns
-            self._port.store.save_hashes(self.file.content, self.fetch.all_hashes())
+            self._port.store.save_hashes(self.file.content, hashes)
         except OSError as error:
             _log.warning("a file that came cannot be given to others: %s", error)
 
@@ -180,7 +195,8 @@ class Fetching:
                 raise Stopped(trouble)
             if has_gone_on:
                 again_after = TRIES_AGAIN_AFTER
-            self._note(FileState.WAITING)
+            is_stuck = self._port.connect.is_stuck(self.file.identity)
+            self._note(FileState.WAITING, FileTrouble.NOT_RELAYED if is_stuck else None)
             try:
                 async with asyncio.timeout(again_after):
                     await self._wake.wait()
@@ -301,8 +317,9 @@ class Fetching:
         book.note_progress(self.file, self.fetch.done, rate)
         self._port.tell()
 
-    def _note(self, state: FileState) -> None:
-        if self._port.book.move(self.file, state):
+    def _note(self, state: FileState, trouble: FileTrouble | None) -> None:
+        book = self._port.book
+        if book.move(self.file, state, trouble) or book.note_trouble(self.file, trouble):
             self._port.tell()
 
 
@@ -312,8 +329,11 @@ class _Report:
     def __init__(self, fetching: Fetching, holder: Holder) -> None:
         self._fetching: Final = fetching
         self._holder: Final = holder
-        self.others_named: Final = fetching.noted
         self.went_on: Final = fetching.went_on
+
+    def have_came(self, have: Have) -> None:
+        self._holder.is_wireless = have.is_wireless
+        self._fetching.noted(have.others)
 
     def chunk_kept(self) -> None:
         self._fetching.chunk_kept(self._holder)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from chatapp.peer.api import events, requests
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused
 from chatapp.peer.api.files import AutoAccept, FileReply, FileState, FileTransfer
+from chatapp.peer.core.context import FileFrameCame
 from chatapp.peer.core.files.book import MAY_BE_ACCEPTED, KnownFile
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.bounds import FolderBounds
@@ -29,7 +30,7 @@ from chatapp.wire.codec import decode_file_offer, encode
 from chatapp.wire.errors import quoted
 from chatapp.wire.files import content_id, file_id
 from chatapp.wire.folders import platform_downloads, whole_path
-from chatapp.wire.messages.direct import FileFrame, PortTried, TryPort, TunnelFrame
+from chatapp.wire.messages.direct import FileRelayRefused, PortTried, TryPort
 from chatapp.wire.names import is_same_name
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Files:
             self._worker,
             tell=self.tell,
             under_way=self._under_way,
+            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -104,7 +106,7 @@ class Files:
                 self._share()
             elif file.state in (FileState.WAITING, FileState.RUNNING):
                 self._book.move(file, FileState.WAITING)
-                self._fetch(file)
+                self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
 
@@ -121,7 +123,8 @@ class Files:
         self._worker.close()
 
     @functools.cached_property
-    def _downloads(self) -> Path:
+    def downloads(self) -> Path:
+        """Where files are put that the user gives no other place."""
         return self._chosen_downloads or platform_downloads()
 
     # --- requests
@@ -183,15 +186,18 @@ class Files:
 
     # --- whether others can connect
 
-    def frames_came(self, frames: Sequence[tuple[bytes, FileFrame]]) -> None:
-        """Take frames that are for files, with who has sent them."""
-        tunnels: list[tuple[bytes, TunnelFrame]] = []
-        for identity, frame in frames:
-            if isinstance(frame, TryPort | PortTried):
-                self._ports.frame_came(identity, frame)
-            else:
-                tunnels.append((identity, frame))
-        self.tunnels.frames_came(tunnels)
+    def frames_came(self, frames: Sequence[FileFrameCame]) -> None:
+        """Take frames that are for files."""
+        for identity, frame, through_server in frames:
+            match frame:
+                case TryPort() | PortTried():
+                    if not through_server:
+                        self._ports.frame_came(identity, frame)
+                case FileRelayRefused(seconds=seconds):
+                    self.tunnels.relay_refused(identity, seconds)
+                case _:
+                    self.tunnels.frame_came(identity, frame, through_server=through_server)
+        self.tunnels.read()
 
     async def is_port_free(self) -> bool:
         """Whether we can listen at our TCP port."""
@@ -220,9 +226,9 @@ class Files:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
         if self._bounds is not None:
-            place = Path(path) if path else self._downloads / file.name
+            place = Path(path) if path else self.downloads / file.name
             self._bounds.check(place, grows_by=file.size)
-        target = target_of(path, self._downloads, file.name)
+        target = target_of(path, self.downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
             if line is None or line.related is None or not line.related.raw:
@@ -231,7 +237,7 @@ class Files:
             file.key, file.pages = offer.key, offer.pages
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
-        file.path = "" if target == self._downloads / file.name else str(target)
+        file.path = "" if target == self.downloads / file.name else str(target)
         await self._stored()
         if file.state is FileState.WAITING and file.id not in self._fetches:
             self._fetch(file)  # the user has not stopped it meanwhile
@@ -283,7 +289,8 @@ class Files:
         if not self._book.move(file, FileState.OFFERED):
             raise FileRefused(FileRefusal.NOT_UNDER_WAY, file.name)
         self._book.note_progress(file, 0, 0.0)
-        file.path = ""
+        file.path, file.ways = "", ()
+        file.people.clear()
         if has_begun:
             await self._answer(file, RelationKind.STOPPED_FILE)
 
@@ -307,7 +314,7 @@ class Files:
         return file
 
     def _target(self, file: KnownFile) -> Path:
-        return Path(file.path) if file.path else self._downloads / file.name
+        return Path(file.path) if file.path else self.downloads / file.name
 
     def _part_of(self, file: KnownFile) -> Path:
         return part_path(self._target(file), file.content)
@@ -393,8 +400,8 @@ class Files:
 
     # --- inside
 
-    def _fetch(self, file: KnownFile) -> None:
-        fetching = Fetching(self._port, file, self._target(file))
+    def _fetch(self, file: KnownFile, *, goes_on: bool = False) -> None:
+        fetching = Fetching(self._port, file, self._target(file), goes_on=goes_on)
         task = self._begin(self._run(fetching))
         self._fetches[file.id] = fetching, task
         if file.conversation.is_room:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Final, Protocol
 
 from chatapp.peer.api.files import FileTrouble
@@ -51,8 +51,8 @@ class Report(Protocol):
     def chunk_wrong(self) -> None:
         """A chunk is not the one that was offered. Raises Left."""
 
-    def others_named(self, identities: Sequence[bytes]) -> None:
-        """These people may have some of the file."""
+    def have_came(self, have: Have) -> None:
+        """The holder says of themselves, and who else may have some of the file."""
 
     def went_on(self) -> None:
         """Something has come."""
@@ -170,7 +170,7 @@ class FetchLink:
                     self._begin(self._check(notice, chunks))
             case Have():
                 self._source.have_came(notice)
-                self._report.others_named(notice.others)
+                self._report.have_came(notice)
             case NotServed(reason=reason):
                 raise Left(_UNSERVED[reason])
 

@@ -72,9 +72,11 @@ class Serving:
         *,
         tell: Callable[[], None],
         under_way: Callable[[KnownFile], Fetching | None],
+        is_wireless: Callable[[], bool],
     ) -> None:
         """`tell`: called when the book has changed. `under_way`: returns a file that we fetch
-        ourselves."""
+        ourselves. `is_wireless`: as in `Machine`."""
+        self.is_wireless: Final = is_wireless
         self.node: Final = node
         self.book: Final = book
         self.store: Final = store
@@ -333,7 +335,8 @@ class ServedLink:
                     return PageGiven(page, shared.page(page))
                 case AskHave(page=page):
                     others = serving.others(request.file, self.identity)
-                    return Have(page, shared.have(page), others)
+                    is_wireless = serving.is_wireless()
+                    return Have(page, shared.have(page), others, is_wireless)
                 case AskChunk(chunk=chunk):
                     return shared.chunk(chunk)
         except Changed:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from chatapp.peer.api.files import FileWay
+from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.files.tunnel import Tunnel
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, MakeLink
@@ -27,6 +29,13 @@ TUNNEL_STAYS_FOR: Final = 120.0
 AT_ONCE: Final = 32
 """Datagrams that are sent before everything else has its turn."""
 
+NOT_RELAYED_FOR: Final = 3_600.0
+"""Seconds for which a registry is not asked again that passes nothing on."""
+
+PEOPLE_KNOWN: Final = 64
+"""People of whom it is known that the registry refuses to pass on what is for them."""
+
+_IN_ORDER: Final = tuple(FileWay)
 _log = logging.getLogger("chatapp.peer")
 
 
@@ -56,51 +65,81 @@ class Tunnels:
         self._rng: Final = rng
         self._open: Final[dict[tuple[bytes, int, bool], TunnelTransport]] = {}
         """By who is at the other end, its number, and whether we have opened it."""
+        self._touched: Final[dict[TunnelTransport, None]] = {}
+        """Those for which something has come that is not read."""
+        self._not_relayed: Final[dict[bytes, float]] = {}
+        """Until when the registry passes nothing on between us and somebody."""
 
-    def open(self, contact: "Contact", make_link: MakeLink) -> None:
+    def open(self, contact: "Contact", make_link: MakeLink, way: FileWay) -> None:
         """Open a tunnel to somebody."""
         number = self._rng.getrandbits(32)
-        self._begin(contact.identity, number, make_link(), is_opener=True)
+        self._begin(contact.identity, number, make_link(), way, is_opener=True)
 
     def close(self) -> None:
         """Close all."""
         for transport in list(self._open.values()):
             transport.abort()
 
-    def frames_came(self, frames: Sequence[tuple[bytes, TunnelFrame]]) -> None:
-        """Take frames, with who has sent them."""
-        touched: dict[TunnelTransport, None] = {}
-        ignored = self._node.core.roster.contacts.ignored
-        for identity, frame in frames:
-            if identity in ignored:
-                continue
-            is_ours = not frame.by_opener
-            transport = self._open.get((identity, frame.tunnel, is_ours))
-            if transport is None and not is_ours:
-                transport = self._accepted(identity, frame)
-            if transport is not None:
-                transport.frame_came(frame)
-                touched[transport] = None
-            elif isinstance(frame, TunnelPiece):
-                self.send(identity, [encode_frame(TunnelEnd(frame.tunnel, by_opener=is_ours))])
+    def frame_came(self, identity: bytes, frame: TunnelFrame, *, through_server: bool) -> None:
+        """Take a frame of somebody; `read` follows."""
+        if identity in self._node.core.roster.contacts.ignored:
+            return
+        is_ours, way = not frame.by_opener, FileWay.SERVER if through_server else FileWay.UDP
+        transport = self._open.get((identity, frame.tunnel, is_ours))
+        if transport is None and not is_ours:
+            transport = self._accepted(identity, frame, way)
+        if transport is None:
+            if isinstance(frame, TunnelPiece):
+                end = TunnelEnd(frame.tunnel, by_opener=is_ours)
+                self.send(identity, [encode_frame(end)], way)
+        elif transport.way is way:  # who opens one chooses its way
+            transport.frame_came(frame)
+            self._touched[transport] = None
+
+    def read(self) -> None:
+        """Give the links what has come."""
+        touched = list(self._touched)
+        self._touched.clear()
         for transport in touched:
             transport.read()
 
-    def _accepted(self, identity: bytes, frame: TunnelFrame) -> "TunnelTransport | None":
+    def can_relay(self, identity: bytes) -> bool:
+        """Whether the registry can be asked to pass on what is for somebody."""
+        until = self._not_relayed.get(identity, -math.inf)
+        return self._node.core.reach is RegistryReach.UP and self.now() >= until
+
+    def is_not_relayed(self, identity: bytes) -> bool:
+        """Whether the registry refuses to pass on what is for somebody."""
+        return self.now() < self._not_relayed.get(identity, -math.inf)
+
+    def relay_refused(self, identity: bytes, seconds: int) -> None:
+        """Note that the registry passes nothing on for so many seconds, 0: never."""
+        if len(self._not_relayed) >= PEOPLE_KNOWN:
+            del self._not_relayed[next(iter(self._not_relayed))]
+        self._not_relayed[identity] = self.now() + (seconds or NOT_RELAYED_FOR)
+        for (whose, _, _), transport in list(self._open.items()):
+            if whose == identity and transport.way is FileWay.SERVER:
+                transport.abort()
+
+    def _accepted(
+        self, identity: bytes, frame: TunnelFrame, way: FileWay
+    ) -> "TunnelTransport | None":
         """Accept a tunnel that begins with this frame."""
         is_first = isinstance(frame, TunnelPiece) and frame.index == 0
         theirs = sum(not is_ours for _, _, is_ours in self._open)
-        if not is_first or not self._serving.is_open or theirs >= FILE_LINKS_MAX:
+        is_full = theirs >= FILE_LINKS_MAX
+        if not is_first or not self._serving.is_open or is_full:
             return None
-        return self._begin(
-            identity, frame.tunnel, self._serving.new_link(FileWay.UDP), is_opener=False
-        )
+        if way is FileWay.SERVER and not self.can_relay(identity):
+            return None
+        link = self._serving.new_link(way)
+        return self._begin(identity, frame.tunnel, link, way, is_opener=False)
 
     def _begin(
-        self, identity: bytes, number: int, link: TcpLink, *, is_opener: bool
+        self, identity: bytes, number: int, link: TcpLink, way: FileWay, *, is_opener: bool
     ) -> "TunnelTransport":
         tunnel = Tunnel(number, is_opener=is_opener, policy=Policy(), rng=self._rng)
-        transport = TunnelTransport(self, identity, tunnel, link)
+        transport = TunnelTransport(self, identity, tunnel, link, way)
         self._open[identity, number, is_opener] = transport
         link.connection_made(transport)
         return transport
@@ -116,13 +155,16 @@ class Tunnels:
         contact = self._node.core.roster.contacts.by_identity(identity)
         return ("", 0) if contact is None else (contact.address.host, contact.address.port)
 
-    def send(self, identity: bytes, frames: Sequence[bytes]) -> None:
-        """Send frames in one datagram, after this turn."""
-        core = self._node.core
+    def send(self, identity: bytes, frames: Sequence[bytes], way: FileWay = FileWay.UDP) -> None:
+        """Send frames in one datagram, after this turn. What the registry would not pass on is
+        lost."""
+        core, is_relay = self._node.core, way is FileWay.SERVER
         contact = core.roster.contacts.by_identity(identity)
-        if contact is not None:
-            core.direct.send_encoded(contact, frames, now=self._node.now())
-            self._node.schedule()
+        if contact is None or (is_relay and not self.can_relay(identity)):
+            return
+        now = self._node.now()
+        core.direct.send_encoded(contact, frames, through_registry=is_relay, now=now)
+        self._node.schedule()
 
     def forget(self, identity: bytes, tunnel: Tunnel) -> None:
         """Forget a tunnel that is closed."""
@@ -132,8 +174,12 @@ class Tunnels:
 class TunnelTransport(asyncio.Transport):
     """One end of a tunnel, as what carries a `TcpLink`."""
 
-    def __init__(self, tunnels: Tunnels, identity: bytes, tunnel: Tunnel, link: TcpLink) -> None:
+    def __init__(
+        self, tunnels: Tunnels, identity: bytes, tunnel: Tunnel, link: TcpLink, way: FileWay
+    ) -> None:
         super().__init__({"peername": tunnels.address_of(identity)})
+        self.way: Final = way
+        """UDP or SERVER."""
         self._tunnels: Final = tunnels
         self._identity: Final = identity
         self._tunnel: Final = tunnel
@@ -166,7 +212,7 @@ class TunnelTransport(asyncio.Transport):
         """Close, and tell the other side."""
         if not self._is_closing:
             end = TunnelEnd(self._tunnel.number, self._tunnel.is_opener)
-            self._tunnels.send(self._identity, [encode_frame(end)])
+            self._tunnels.send(self._identity, [encode_frame(end)], self.way)
             self._end()
 
     close = abort
@@ -208,7 +254,7 @@ class TunnelTransport(asyncio.Transport):
         now = self._tunnels.now()
         payloads = self._tunnel.payloads_to_send(AT_ONCE, now=now)
         for frames in payloads:
-            self._tunnels.send(self._identity, frames)
+            self._tunnels.send(self._identity, frames, self.way)
         if len(payloads) >= AT_ONCE:
             self._pump_soon()
         if self._timer is not None:
@@ -224,36 +270,48 @@ class TunnelTransport(asyncio.Transport):
 
 
 class Ways:
-    """How a link to somebody is made: by TCP, or through a tunnel if that cannot be, or what answers
-    there is not they."""
+    """How a link to somebody is made: by TCP; or through a tunnel if that cannot be, or what answers
+    there is not they; or through one by the registry if that does not get through either."""
 
     def __init__(self, connect: Connect, tunnels: Tunnels) -> None:
         self._connect: Final = connect
         self._tunnels: Final = tunnels
-        self._unreachable: Final[dict[bytes, float]] = {}
-        """Until when no TCP connection is tried, by identity."""
+        self._blocked: Final[dict[tuple[bytes, FileWay], float]] = {}
+        """Until when somebody is not tried by a way."""
 
     async def open(self, contact: "Contact", make_link: MakeLink) -> FileWay:
         """Open a link, and return by what it goes."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._unreachable.get(contact.identity, now):
+        if self._is_free(contact, FileWay.TCP):
             try:
                 async with asyncio.timeout(CONNECTS_WITHIN):
                     await self._connect(make_link, *contact.address)
             except (OSError, TimeoutError) as error:
                 _log.debug("no TCP connection for a file: %s", error)
-                self._unreachable[contact.identity] = now + CONNECTS_WITHIN
+                self._block(contact, FileWay.TCP, CONNECTS_WITHIN)
             else:
-                self._unreachable.pop(contact.identity, None)
                 return FileWay.TCP
-        self._tunnels.open(contact, make_link)
-        return FileWay.UDP
+        can_relay = self._tunnels.can_relay(contact.identity)
+        is_blocked = not self._is_free(contact, FileWay.UDP)
+        way = FileWay.SERVER if is_blocked and can_relay else FileWay.UDP
+        self._tunnels.open(contact, make_link, way)
+        return way
 
     def used(self, contact: "Contact", way: FileWay, *, was_open: bool, has_given: bool) -> None:
-        """Note what came of a link. After a tunnel that was of use no connection is tried for a
-        while; nor after one on which nobody has shown to be the one who is meant."""
+        """Note what came of a link. After one that was of use the ways that come before it are not
+        tried for a while; nor is one by which nobody has shown to be the one who is meant."""
+        if has_given:
+            for before in _IN_ORDER[: _IN_ORDER.index(way)]:
+                self._block(contact, before, TUNNEL_STAYS_FOR)
+        elif not was_open and way is not FileWay.SERVER:
+            self._block(contact, way, CONNECTS_WITHIN)
+
+    def is_stuck(self, identity: bytes) -> bool:
+        """Whether somebody is out of reach, and the registry passes nothing on."""
+        return self._tunnels.is_not_relayed(identity)
+
+    def _is_free(self, contact: "Contact", way: FileWay) -> bool:
         now = asyncio.get_running_loop().time()
-        if way is FileWay.UDP and has_given:
-            self._unreachable[contact.identity] = now + TUNNEL_STAYS_FOR
-        elif way is FileWay.TCP and not was_open:
-            self._unreachable[contact.identity] = now + CONNECTS_WITHIN
+        return now >= self._blocked.get((contact.identity, way), now)
+
+    def _block(self, contact: "Contact", way: FileWay, seconds: float) -> None:
+        self._blocked[contact.identity, way] = asyncio.get_running_loop().time() + seconds

@@ -67,6 +67,8 @@ class EdgeCore:
         self._last = Output([], [], [], [], [], [], [])
         """What edges of earlier sessions left to be carried out, and connections that were
         refused."""
+        self._was_by_interest = False
+        """Whether the last edge told its links only of those whom they watch."""
         self._delivered = 0
         """Copies of lines that edges of earlier sessions have sent."""
         self._tickets: dict[str, None] = {}
@@ -123,11 +125,14 @@ class EdgeCore:
             secret=self._secret,
         )
         edge.engine = self._engine
+        if self._was_by_interest:
+            edge.interest.expect()
 
     def _close(self, reason: LinkEndReason) -> None:
         edge, self._edge = self._edge, None
         if edge is None:
             return
+        self._was_by_interest = edge.interest.is_on
         self._delivered += edge.links.copies_relayed
         edge.end_all(reason)
         self._last = _joined(self._last, edge.take_output())

@@ -244,10 +244,11 @@ class SendOnLink(msgspec.Struct, frozen=True, array_like=True, tag=41):
 
 
 class OfferOnLink(msgspec.Struct, frozen=True, array_like=True, tag=42):
-    """Send on a link, unless its reader is behind."""
+    """Send on a link, unless its reader is behind; `is_idle`: or more than a little waits for it."""
 
     link: LinkNumber
     payload: bytes
+    is_idle: bool
 
 
 class AnswerDatagram(msgspec.Struct, frozen=True, array_like=True, tag=43):

@@ -125,9 +125,9 @@ class RemoteEdge:
         else:
             self.session.add(item)
 
-    def offer(self, link: int, payload: bytes) -> None:
-        """Send on a link, unless its reader is behind."""
-        self.session.add(OfferOnLink(number_at_edge(link), payload))
+    def offer(self, link: int, payload: bytes, *, is_idle: bool) -> None:
+        """Send on a link, unless its reader is behind; `is_idle` as in `Edge`."""
+        self.session.add(OfferOnLink(number_at_edge(link), payload, is_idle))
 
     def send_datagram(
         self, identity: bytes, address: Address, payload: bytes, *, now: float
@@ -195,6 +195,11 @@ class RemoteEdge:
         """Send on every link, of members and of guests."""
         if self._links:
             self.session.add(SendToEverybody(payload))
+
+    @property
+    def takes_broadcasts(self) -> bool:
+        """Whether its people are told of the table by broadcasts: the edge itself decides."""
+        return True
 
     def broadcast(self, frame: bytes, addresses: list[Address]) -> None:
         """Send one datagram to the people online at this edge. Only what has changed about the

@@ -417,7 +417,7 @@ class RemoteEngine:
             case RelayToSome():
                 edge.relay_to(item.frame, tuple(item.links), item.sender)
             case OfferOnLink():
-                edge.offer(item.link, item.payload)
+                edge.offer(item.link, item.payload, is_idle=item.is_idle)
             case AnswerDatagram():
                 caller = Caller(
                     identity=b"", address=unpack_address(item.address), session=item.session
@@ -489,6 +489,8 @@ class RemoteEngine:
         if table is not None:
             table.learn(Delta(change.rows, change.version, change.more))
             self._table, self._has_table = table, not change.more
+            if self.edge is not None and self._has_table:
+                self.edge.interest.look_at(table.table, lambda: table.online_count)
 
     def _receive_admin_answer(self, item: AdminAnswerPart) -> None:
         parts = self._asked.get(item.ticket)

@@ -1,10 +1,11 @@
 """Conversations: a line of a visitor or an operator, or a change of one of theirs, is accepted once,
 stored, and passed on when the disk has it."""
 
-from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState
+from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState, digest
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.effects import (
+    Append,
     Caller,
     Drop,
     DropReason,
@@ -14,17 +15,27 @@ from chatapp.registry.rules.effects import (
     Rule,
     Store,
 )
-from chatapp.registry.store.entries import DeskLineKept
+from chatapp.registry.store.entries import DeskFilesDropped, DeskLineKept, Entry
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.limits import BUCKETS_MAX, DESK_LINES_BURST, DESK_LINES_PER_SECOND
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    DESK_LINES_BURST,
+    DESK_LINES_PER_SECOND,
+    DESK_PIECE_SIZE,
+)
 from chatapp.wire.messages.desk import (
     AckDeskLines,
+    DeskPieceAnswered,
+    DeskPieceShown,
     FetchDeskLines,
+    FetchDeskPiece,
     LineMark,
     LineRefusal,
     LineRefused,
     LinesSaved,
+    PieceResult,
     SendDeskLine,
+    SendDeskPiece,
 )
 
 
@@ -39,6 +50,8 @@ class ConversationRules:
         self._sender = state.sender
         self._clock = state.clock
         self._silences = state.silences
+        self._files = state.files
+        self._past = state.past
         self._throttle: Buckets[bytes] = Buckets(
             rate=DESK_LINES_PER_SECOND, burst=DESK_LINES_BURST, most=BUCKETS_MAX
         )
@@ -55,10 +68,16 @@ class ConversationRules:
         at, target = self._clock.millis(now), 0
         if request.mark is not LineMark.SAID:
             found = transcript.to_change(author, request.target, at=at)
-            if found is None:
+            is_edited_file = request.mark is LineMark.EDITED and found and found.file_size
+            if found is None or is_edited_file:
                 return self._refused(request, LineRefusal.NO_SUCH_LINE, caller)
             target = found.position
-        text = "" if request.mark is LineMark.RETRACTED else request.text
+        text, file = "" if request.mark is LineMark.RETRACTED else request.text, None
+        if request.upload:
+            file = self._files.whole(visit.number, author, request.upload)
+            if file is None or target:
+                return self._refused(request, LineRefusal.NO_UPLOAD, caller)
+            text = file.name
         if not transcript.has_capacity(text, target=target):
             return self._refused(request, LineRefusal.FULL, caller)
         if author != CONSOLE and not self._throttle.take(caller.identity, now=now):
@@ -75,8 +94,10 @@ class ConversationRules:
             text=text,
             mark=request.mark,
             target=target,
+            file_size=0 if file is None else file.size,
         )
-        return [self._keep(visit, line, request, caller)]
+        pieces = [] if file is None else self._files.keep(visit.number, line.position, author, file)
+        return [self._keep(visit, line, request, caller, pieces)]
 
     def _repeated(
         self, request: SendDeskLine, transcript: Transcript, author: Party, caller: Caller
@@ -110,6 +131,38 @@ class ConversationRules:
         )
         return self._sender.deliver(visit, reader)
 
+    def upload(self, request: SendDeskPiece, caller: Caller, *, now: float) -> list[Effect]:
+        """Take a piece of a file."""
+        visit, author = self._visit_of(caller)
+        if visit is None or visit.number != request.visit or self._waits(visit, author):
+            result = PieceResult.NOT_SERVED
+            answer = DeskPieceAnswered(request.visit, request.upload, request.index, result)
+            return self._sender.answer(caller, answer)
+        answer, dropped = self._files.take(visit, author, request, now=now)
+        effects = self._sender.answer(caller, answer)
+        return [Append(tuple(dropped)), *effects] if dropped else effects
+
+    def give(self, request: FetchDeskPiece, caller: Caller) -> list[Effect]:
+        """Give a piece of a file to somebody who may see its line."""
+        data = b""
+        if self._may_see(request, caller):
+            data = self._files.piece(request.visit, request.position, request.index)
+        return self._sender.answer(caller, DeskPieceShown(request.reference, data))
+
+    def _may_see(self, request: FetchDeskPiece, caller: Caller) -> bool:
+        visit, reader = self._visit_of(caller)
+        if visit is not None and visit.number == request.visit:
+            return True
+        if reader == VISITOR:
+            over = self._visits.ends.get(digest(request.ticket))
+            return over is not None and over.visit == request.visit
+        operator = self._queue.operators.get(caller.identity)
+        return operator is not None and self._past.is_of(request.visit, queue=operator.queue)
+
+    @staticmethod
+    def _waits(visit: Visit, author: Party) -> bool:
+        return author == VISITOR and visit.state is not VisitState.SERVED
+
     def _visit_of(self, caller: Caller) -> tuple[Visit | None, Party]:
         if caller.identity in self._guests:
             return self._visits.by_guest.get(caller.identity), VISITOR
@@ -121,19 +174,33 @@ class ConversationRules:
     ) -> LineRefusal | None:
         if visit is None or visit.number != request.visit:
             return LineRefusal.NO_CLIENT
-        if author == VISITOR and visit.state is not VisitState.SERVED:
+        if self._waits(visit, author):
             return LineRefusal.NOT_YOUR_TURN
         return None
 
     def _keep(
-        self, visit: Visit, line: TranscriptLine, request: SendDeskLine, caller: Caller
+        self,
+        visit: Visit,
+        line: TranscriptLine,
+        request: SendDeskLine,
+        caller: Caller,
+        pieces: list[Entry],
     ) -> Rule:
         transcript = self._visits.transcript(visit)
         kept = [line]
         if (changed := transcript.changed(line)) is not None:
             kept = [changed, line._replace(text="")]
-        entries = (_entry_of(visit, one, first=transcript.first) for one in kept)
-        is_stored, _ = yield Store(tuple(entries))
+        gone = self._files.before(visit.number, transcript.first)
+        if line.mark is LineMark.RETRACTED and self._files.has(visit.number, line.target):
+            gone.append(line.target)
+        entries = [*pieces, *(_entry_of(visit, one, first=transcript.first) for one in kept)]
+        if gone:
+            entries.append(DeskFilesDropped(visit.number, gone))
+        is_stored, _ = yield Store(tuple(entries), held=DESK_PIECE_SIZE * len(pieces))
+        if is_stored:
+            self._files.drop(visit.number, gone)
+        else:
+            self._files.drop(visit.number, [line.position])
         if is_stored and caller.identity != CONSOLE:
             yield Reply(to=caller, message=LinesSaved(visit.number, line.number))
         yield from self._pass_on(visit, line.position, is_stored=is_stored)
@@ -167,6 +234,7 @@ def _entry_of(visit: Visit, line: TranscriptLine, *, first: int) -> DeskLineKept
         first=first,
         mark=line.mark,
         target=line.target,
+        file_size=line.file_size,
     )
 
 

@@ -37,8 +37,10 @@ from chatapp.wire.messages.desk import (
     DeskRequest,
     DeskShown,
     FetchDeskLines,
+    FetchDeskPiece,
     OperatorRequest,
     SendDeskLine,
+    SendDeskPiece,
     VisitorRequest,
 )
 from chatapp.wire.messages.link import Attach, PeerRequest
@@ -142,6 +144,7 @@ class Desk:
             keep_talk=settings.talks_kept_for,
             closed=closed,
             is_vouched=bool(self.guests.gateway_of(guest)),
+            files_largest=settings.files_largest,
         )
 
     def _guest_leaves(self, request: Leave, caller: Caller, now: float) -> list[Effect]:
@@ -216,6 +219,10 @@ class Desk:
                 return self._conversation.acknowledge(request, caller)
             case FetchDeskLines():
                 return self._conversation.read(request, caller)
+            case SendDeskPiece():
+                return self._conversation.upload(request, caller, now=now)
+            case FetchDeskPiece():
+                return self._conversation.give(request, caller)
         assert_never(request)
 
     # --- time
@@ -225,7 +232,7 @@ class Desk:
         announce, past sessions to erase."""
         self.guests.expire(now=now)
         self._queue.handle_timer(now=now)
-        erased = self.state.past.handle_timer(now=now)
+        erased = self.state.past.handle_timer(now=now) + self.state.files.handle_timer(now=now)
         effects = self._publisher.handle_timer(now=now) + self.console.handle_timer(now=now)
         return [*effects, Append(tuple(erased))] if erased else effects
 
@@ -237,6 +244,7 @@ class Desk:
             self._publisher.next_timer(),
             self.console.next_timer(),
             self.state.past.next_timer(),
+            self.state.files.next_timer(),
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

@@ -504,6 +504,7 @@ class Publisher:
         self._operators = state.operators
         self._silences = state.silences
         self._past = state.past
+        self._files = state.files
         self._statistics = state.statistics
         self._clock = state.clock
         self.notices: Final = Notices(state)
@@ -605,7 +606,7 @@ class Publisher:
         ended = self._statistics.note(visit, ended_at=wall_ms)
         over = end_record_of(visit, cause=event.cause, ended_at=wall_ms, **ended._asdict())
         if not visit.called_at:
-            return [over]
+            return [over, *self._files.over(visit.number, is_kept=False)]
         operator = "" if event.operator == NOBODY else self._operators.name_of(event.operator)
         lines = self._visits.transcripts.get(visit.number, ())
         return [

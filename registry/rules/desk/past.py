@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.registry.rules.desk.files import DeskFiles
 from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.transcript import TranscriptLine
@@ -54,8 +55,9 @@ _COSTS: Final = 64
 class Past:
     """The sessions that are over and still kept, of all queues."""
 
-    def __init__(self, settings: DeskSettings, clock: WallClock) -> None:
+    def __init__(self, settings: DeskSettings, clock: WallClock, files: DeskFiles) -> None:
         self._clock = clock
+        self._files = files
         self._due: float | None = None
         """When to look for what was kept long enough."""
         self._settings = settings
@@ -94,8 +96,9 @@ class Past:
     ) -> list[Entry]:
         """Keep a session that ends now. Return what to store. `operator`: the name of the last
         one."""
+        files = self._files.over(visit.number, is_kept=bool(self._transcripts_for))
         if not self._sessions_for:
-            return []
+            return files
         form = visit.form
         session = DeskSessionKept(
             visit=visit.number,
@@ -113,7 +116,7 @@ class Past:
             description=visit.description,
         )
         self._sessions[visit.number] = session
-        entries: list[Entry] = [session]
+        entries: list[Entry] = [session, *files]
         if self._transcripts_for:
             entries.append(self._keep_transcript(visit.number, list(lines)))
         self._due = now + LOOK_SPAN if self._due is None else self._due
@@ -129,6 +132,7 @@ class Past:
                 0 if line.author else line.number,
                 line.mark,
                 line.target,
+                line.file_size,
             )
             for line in lines
         ]
@@ -182,9 +186,13 @@ class Past:
         ]
         for visit in sessions:
             del self._sessions[visit]
+        files: list[Entry] = []
         for visit in transcripts:
             self._size -= _size_of(self._transcripts.pop(visit))
-        return [DeskPastDropped(sessions, transcripts)] if sessions or transcripts else []
+            files += self._files.drop_visit(visit)
+        if not sessions and not transcripts:
+            return []
+        return [DeskPastDropped(sessions, transcripts), *files]
 
     def forget_operator(self, name: str) -> list[Entry]:
         """Take an operator's name out of all sessions and transcripts. Return what to store."""
@@ -206,6 +214,11 @@ class Past:
         return entries
 
     # --- looking up
+
+    def is_of(self, visit: int, *, queue: str) -> bool:
+        """Return whether an operator on duty for this queue may look this session up."""
+        session = self._sessions.get(visit)
+        return session is not None and self._settings.queue_kept(session.queue) == queue
 
     def unread(self, request: ReturnToDesk, visit: int) -> list[DeskLine]:
         """Return the last lines of a session that its visitor has not shown, as many as are sent to
@@ -233,6 +246,7 @@ class Past:
                         line.number,
                         now.mark,
                         line.target,
+                        now.file_size,
                     )
                 )
         return lines[::-1]
@@ -279,7 +293,8 @@ class Past:
             room -= _COSTS + len(text.encode())
             if room < 0:
                 break
-            lines.append(PastLine(line.operator, line.at, text, line.mark))
+            size = line.file_size if self._files.has(visit, line.position) else 0
+            lines.append(PastLine(line.operator, line.at, text, line.mark, line.position, size))
         return lines[::-1], transcript.dropped + len(said) - len(lines), room
 
     def _shown(self, session: DeskSessionKept, lines: list[PastLine], left_out: int) -> PastSession:

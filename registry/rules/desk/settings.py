@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from chatapp.wire.desk.kinds import KINDS
 from chatapp.wire.limits import DESK_ANSWER_MAX, DESK_ANSWERS_BYTES_MAX, DESK_SHORT_MAX
 from chatapp.wire.messages.desk import ReadyAnswer
 from chatapp.wire.names import is_same_name
@@ -66,6 +67,16 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     not at all."""
     keep_transcripts: float = 1.0
     """For how many days what was said in it is kept, at most as long as the session."""
+    files_largest: int = 5_000_000
+    """Bytes of the largest file that visitors and operators may send each other; 0: none at all."""
+    files_talk: int = 20_000_000
+    """Bytes of all files of one visit."""
+    files_total: int = 50_000_000
+    """Bytes of all files that the registry keeps, in memory too. Those of the oldest sessions that are
+    over make room."""
+    file_kinds: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "zip")
+    """The ends of the names of files that may be sent (`wire.desk.kinds`). A file whose content is
+    something else is refused."""
     utc_offset: int = 0
     """Seconds that the registry's local time is ahead of UTC: the figures of a day begin at local
     midnight."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from typing import Final
 
+from chatapp.registry.rules.desk.files import DeskFiles
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.opening import Openings
 from chatapp.registry.rules.desk.past import Past
@@ -32,7 +33,7 @@ from chatapp.registry.rules.effects import (
     TellConsole,
 )
 from chatapp.registry.rules.limits import WallClock
-from chatapp.registry.store.entries import DeskLineKept
+from chatapp.registry.store.entries import DeskLineKept, PastLineKept
 from chatapp.registry.store.protocol import LoadedDesk
 from chatapp.wire.admission import CODE_BYTES, JoinCode
 from chatapp.wire.identity import fingerprint_digits, fingerprint_from
@@ -263,7 +264,7 @@ def _line(visit: Visit, reader: Party, line: TranscriptLine) -> DeskLine:
     name = "" if line.author == VISITOR else line.author_name
     number = line.number if line.author == reader else 0
     said = visit.number, line.position, name, line.at, line.text, number
-    return DeskLine(*said, line.mark, line.target)
+    return DeskLine(*said, line.mark, line.target, line.file_size)
 
 
 def _pushed(whom: bytes, link: int | None, notice: DeskNotice) -> list[Effect]:
@@ -294,7 +295,8 @@ class DeskState:
         self.ratings: Final = Ratings(utc_offset=settings.utc_offset)
         self.statistics: Final = DeskStatistics(settings.queues, utc_offset=settings.utc_offset)
         self.silences: Final = SilenceWatch(settings.no_show_after)
-        self.past: Final = Past(settings, clock)
+        self.files: Final = DeskFiles(settings)
+        self.past: Final = Past(settings, clock, self.files)
         self.sender: Final = DeskSender(self.visits, self.guests, connections)
 
     def load(self, loaded: LoadedDesk, *, now: float) -> None:
@@ -315,6 +317,16 @@ class DeskState:
                     over.ticket, VisitOver(over.visit, OverCause(over.cause)), served_at=served_at
                 )
         self.past.load(loaded.sessions, loaded.transcripts, now=now)
+        self.files.load(
+            loaded.pieces,
+            live={
+                visit.number: (visit, _files_of(loaded.lines.get(visit.number, ())))
+                for visit in restored
+            },
+            over={
+                transcript.visit: _files_of(transcript.lines) for transcript in loaded.transcripts
+            },
+        )
         merged = {
             settings.queue_kept(record.queue)
             for record in loaded.visits
@@ -328,4 +340,9 @@ class DeskState:
 
 def _said(line: DeskLineKept) -> TranscriptLine:
     said = line.position, line.author, line.author_name, line.number, line.at, line.text
-    return TranscriptLine(*said, line.mark, line.target)
+    return TranscriptLine(*said, line.mark, line.target, line.file_size)
+
+
+def _files_of(lines: Iterable[DeskLineKept | PastLineKept]) -> dict[int, tuple[str, int]]:
+    """Return the names and sizes of the files of these lines, by their positions."""
+    return {line.position: (line.text, line.file_size) for line in lines if line.file_size}

@@ -65,7 +65,7 @@ def notice_lines(notice: DeskNotice, *, client: str = "client") -> tuple[str, ..
             who = f"{sanitize(operator)} (operator)" if operator else sanitize(client)
             if notice.target:
                 return (_change_line(who, text, mark),)
-            return (f"{who}: {texts.said_text(text, mark)}",)
+            return (f"{who}: {texts.said_text(text, mark, notice.file_size)}",)
         case ClientAssigned(cause=cause, operator=giver):
             form = msgspec.convert(notice, VisitorForm, from_attributes=True)
             first, *more = texts.form_lines(form, how=_HOW[cause], by=giver)

@@ -45,6 +45,8 @@ class TranscriptLine(NamedTuple):
     """What the line is now; of a change, what it makes of its target."""
     target: int = 0
     """The position of the line that this one changes; 0 for none."""
+    file_size: int = 0
+    """Bytes of the file that it brings, whose name is the text; 0 for none."""
 
     @property
     def size(self) -> int:
@@ -157,9 +159,9 @@ class Transcript:
         target = self._at(change.target)
         if target is None:
             return None
-        return target._replace(text=change.text, mark=change.mark)
+        return target._replace(text=change.text, mark=change.mark, file_size=0)
 
-    def take(
+    def take(  # noqa: PLR0913 - each is a field of the line
         self,
         author: Party,
         *,
@@ -169,10 +171,13 @@ class Transcript:
         text: str,
         mark: LineMark = LineMark.SAID,
         target: int = 0,
+        file_size: int = 0,
     ) -> TranscriptLine:
         """Add a line or a change, which is not on the disk yet. `has_capacity` must be true, and the
         number above all of its sender. `target`: the position of a line that `to_change` returned."""
-        line = TranscriptLine(self._last + 1, author, name, number, at, text, mark, target)
+        line = TranscriptLine(
+            self._last + 1, author, name, number, at, text, mark, target, file_size
+        )
         self._taken[author] = number
         self._append(line)
         while len(self._lines) > DESK_LINES_MAX or self._size > DESK_LINES_BYTES_MAX:

@@ -323,18 +323,26 @@ class Directory:
         at: int,
         network: str = "",
         now: float | None = None,
+        is_told: bool = True,
     ) -> Person:
-        """Add a person with a name. `at`: Unix seconds of the last sign of life."""
+        """Add a person with a name. `at`: Unix seconds of the last sign of life. `is_told`: not if
+        `tell_rest` follows."""
         key = name_key(card.name)
         self.names.bind(card.name, card.identity)
         person = Person(card, key=key, channel_since=channel_since, since=at, network=network)
         self._people[card.identity] = person
         self._forget_released(card.identity)
-        if now is None:
-            self._tell(person)
-        else:
+        if now is not None:
             self.await_link(person, now=now)
+        elif is_told:
+            self._tell(person)
         return person
+
+    def tell_rest(self) -> None:
+        """Announce the rows that nobody was told of yet."""
+        for person in self._people.values():
+            if person.place < 0:
+                self._tell(person)
 
     def rename(
         self,
@@ -561,6 +569,11 @@ class TableBroadcaster:
         self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
         self._repeat_at = now + policy.announce_span
         return payloads
+
+    def pass_over(self) -> None:
+        """Announce nothing of what has changed until now: nobody is told by broadcasts."""
+        self._seen = self._sent = self._table.version
+        self._due_at = self._repeat_at = None
 
     def next_timer(self) -> float | None:
         """Return the deadline. While changes are due, nothing is repeated: an announcement would

@@ -14,10 +14,10 @@ class Names:
 
     def __init__(self) -> None:
         self._holders: dict[str, bytes] = {}
-        self._looks: dict[str, tuple[str, ...]] = {}
+        self._looks: dict[str, frozenset[str]] = {}
         """What each name looks like (its skeletons), in all spellings in which it was held."""
-        self._alike: dict[str, dict[str, None]] = {}
-        """The names with each look; all belong to one identity."""
+        self._alike: dict[str, tuple[str, ...]] = {}
+        """The names with each look; all belong to one identity, so they are few."""
         self._claimed: set[str] = set()
         self._reserved: dict[bytes, dict[str, float]] = {}
         """By identity: reserved names and when each becomes free, the oldest first."""
@@ -152,10 +152,12 @@ class Names:
     def _hold(self, name: str, identity: bytes) -> str:
         key = name_key(name)
         self._holders[key] = identity
-        looks = looks_of(name)
-        self._looks[key] = tuple({*self._looks.get(key, ()), *looks})
+        looks, before = looks_of(name), self._looks.get(key)
+        self._looks[key] = looks if before is None else before | looks
         for look in looks:
-            self._alike.setdefault(look, {})[key] = None
+            alike = self._alike.get(look, ())
+            if key not in alike:
+                self._alike[look] = (*alike, key)
         return key
 
     def _note_bearer(self, key: str, identity: bytes) -> None:
@@ -165,9 +167,10 @@ class Names:
     def _free(self, key: str) -> None:
         del self._holders[key]
         for look in self._looks.pop(key):
-            alike = self._alike[look]
-            del alike[key]
-            if not alike:
+            left = tuple(name for name in self._alike[look] if name != key)
+            if left:
+                self._alike[look] = left
+            else:
                 del self._alike[look]
 
     def _end_reservation(self, key: str, identity: bytes) -> None:

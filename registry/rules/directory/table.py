@@ -129,7 +129,6 @@ class Pages:
             }
 
 
-_ROWS_A_PAGE: Final = 4_096
 GAPS_MAX: Final = 16
 """Takeovers that are told apart. The two oldest count as one: who was away for all that is between
 them gets the whole table."""
@@ -230,6 +229,10 @@ class Table(Generic[Entry]):
         self._pages.row_changes(entry.version)
         self._changes.blank(entry.place)
 
+    def changed(self, since: int) -> Iterator[Entry]:
+        """Yield whose rows have changed after this version, the oldest change first."""
+        return (entry for _, entry in self._changes.after(since))
+
     def entries(self) -> Iterator[tuple[int, Entry]]:
         """Yield each row with the version of its last change, the oldest change first."""
         return self._changes.after(-1)
@@ -263,7 +266,7 @@ class Table(Generic[Entry]):
                 cells = entry.cells = cells_of(_rows.decode(entry.row()))
             is_new = is_whole or entry.named_at > since
             size += cells.size_whole if is_new else cells.size
-            if size > TABLE_PAGE_MAX or len(whole) + len(known) == _ROWS_A_PAGE:
+            if size > TABLE_PAGE_MAX:
                 more = True
                 break
             (whole if is_new else known).append(cells)
@@ -323,6 +326,12 @@ class TableCopy:
         self._rows: dict[bytes, CopiedRow] = {}
         self._released: dict[bytes, None] = {}
         """People who have no name any more, the oldest first. The original forgets as many."""
+        self._online: set[bytes] = set()
+
+    @property
+    def online_count(self) -> int:
+        """How many people are online."""
+        return len(self._online)
 
     def learn(self, delta: Delta) -> None:
         """Take the changes after this copy's version, which the original told of. Raises
@@ -332,6 +341,7 @@ class TableCopy:
             identity = row.card.identity
             copied = self._rows.setdefault(identity, CopiedRow())
             is_released = row.presence is Presence.RELEASED
+            (self._online.add if row.online else self._online.discard)(identity)
             copied.bears = "" if is_released else row.card.name
             self.table.change(copied, row.version)
             copied.encoded, copied.cells, copied.size = msgspec.Raw(raw), None, len(raw)

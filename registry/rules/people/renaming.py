@@ -164,7 +164,8 @@ def _refusal(reference: int, caller: Caller, reason: RefusalReason) -> list[Effe
 def restore_names(
     loaded: Loaded, directory: Directory, clock: WallClock, policy: RegistryPolicy, *, now: float
 ) -> int:
-    """Restore the names of earlier runs. Return how many cards or names could not be read."""
+    """Restore the names of earlier runs; their rows are not told yet. Return how many cards or names
+    could not be read."""
     unreadable, wall = 0, clock.seconds(now)
     for kept in loaded.names:
         try:
@@ -188,7 +189,8 @@ def _restore_bound(bound: NameBound, directory: Directory, wall: int, now: float
     until = now + NAME_KEPT_FOR
     if person is None:
         at = min(bound.at // 1_000, wall)
-        directory.bind(card, channel_since=bound.channel_since, at=at, network=bound.network)
+        since, network = bound.channel_since, bound.network
+        directory.bind(card, channel_since=since, at=at, network=network, is_told=False)
     elif card.counter > person.card.counter:
         key = name_key(card.name)
         directory.rename(person, card, key, reserved_until=until)

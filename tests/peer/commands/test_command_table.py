@@ -117,7 +117,7 @@ def test_help_knows_every_spelling_and_examples_are_commands(spelling: str) -> N
     context = Context(
         me=peer_name("alice"),
         room="lab" if row.spellings[0] in ("/say", "/topic") else None,
-        serves=row.spellings[0] == ".say",
+        serves=row.spellings[0] in (".say", ".file"),
     )
     assert not isinstance(parse(example.removeprefix("Example: "), context), Mistake)
 

@@ -105,6 +105,8 @@ class AskedPeer:
                 return peer.show_rooms()
             case requests.ListPeople():
                 return peer.people()
+            case requests.CountOnline():
+                return sum(one.online for one in peer.people())
             case requests.Rename(new=new):
                 return peer.rename(new)
             case requests.ReleaseName():

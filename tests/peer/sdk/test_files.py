@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,20 @@ import pytest
 from chatapp import Peer, events, person, room
 from chatapp.events import FileState, FileTrouble
 from chatapp.peer.api import requests
+from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused, NotOpen
 from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.files.disk import PartFile
+from chatapp.peer.node.files.fetching import Fetching
 from chatapp.testing import Town
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.limits import CHUNK_SIZE, FILE_OFFERS_BURST
 from tests.support.nodes import node_of
 
+ConversationOf = Callable[[str], Conversation]
 CONTENT = os.urandom(40 * CHUNK_SIZE + 5)
 
 
@@ -276,6 +281,41 @@ async def test_it_goes_on_from_what_is_there_when_one_is_killed(plan: Path, kill
         assert is_plan(await settled(town, bob))
 
 
+@pytest.mark.parametrize("where", [person, room])
+@pytest.mark.parametrize("has_part", [False, True])
+async def test_one_that_has_its_name_is_not_fetched_again_after_a_kill(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, has_part: bool, where: ConversationOf
+) -> None:
+    """The kill comes between its name and the note of it, or between the two names of it."""
+    async with Town() as town:
+        alice, bob = [await town.peer(name, rooms="lab") for name in ("alice", "bob")]
+        to = where("bob" if where is person else "lab")
+        (bob.folder.parents[1] / "Downloads").mkdir()
+        mine = bob.folder.parents[1] / "Downloads" / "plan.pdf"
+        mine.write_bytes(bytes(len(CONTENT)))  # another one, as long
+        finish, named = PartFile.finish, asyncio.Event()
+
+        async def dies(self: Fetching, part: PartFile) -> Path:
+            path = finish(part)
+            if has_part:
+                os.link(path, part.path)
+            named.set()
+            await asyncio.Event().wait()
+            return path
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Fetching, "_finish", dies)
+            await alice.send_file(to, plan)
+            await bob.accept_file(await offered(town, bob))
+            await named.wait()
+            await town.kill(bob)
+        await alice.close()
+        await town.restart(bob)
+        got = await settled(town, bob)
+        assert is_plan(got) and Path(got.path).name == "plan (2).pdf"
+        assert sorted(path.name for path in mine.parent.iterdir()) == ["plan (2).pdf", "plan.pdf"]
+
+
 async def test_it_waits_for_somebody_who_is_away(plan: Path) -> None:
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
@@ -353,7 +393,8 @@ async def test_what_is_cancelled_is_gone_and_may_be_fetched_again(plan: Path) ->
         assert left_of(bob) == []
         assert (await town.event(alice, events.FileAnswered)).reply is events.FileReply.STOPPED
         await town.wait(100.0)
-        assert [(one.state, one.done) for one in await bob.files()] == [(FileState.OFFERED, 0)]
+        (file,) = await bob.files()
+        assert (file.state, file.done, file.ways, file.people) == (FileState.OFFERED, 0, (), 0)
         assert (await ours.now()).state is FileState.OFFERED
         assert is_plan(await (await bob.accept_file(line)).settled())
         with pytest.raises(FileRefused):

@@ -194,9 +194,9 @@ async def test_another_person_ends_no_tunnel(plan: Path, monkeypatch: pytest.Mon
         tunnels, opened = node_of(bob).files.tunnels, list[str]()
         open_tunnel = tunnels.open
 
-        def counted(contact: Contact, make_link: MakeLink) -> None:
+        def counted(contact: Contact, make_link: MakeLink, way: FileWay) -> None:
             opened.append(contact.name)
-            open_tunnel(contact, make_link)
+            open_tunnel(contact, make_link, way)
 
         monkeypatch.setattr(tunnels, "open", counted)
         town.delay(0.3)

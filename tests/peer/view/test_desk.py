@@ -161,6 +161,7 @@ def test_what_is_open_has_a_key_of_its_own() -> None:
     visitors."""
     sessions = tuple(
         PastSession(
+            visit=1,
             queue="desk",
             name="Asha Rao",
             number="",
@@ -220,6 +221,7 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
     )
     line = PastLine(sender=HOSTILE, is_operator=False, at=AT, text=HOSTILE)
     session = PastSession(
+        visit=1,
         queue="desk",
         name=HOSTILE,
         number=HOSTILE,

@@ -82,6 +82,8 @@ class History:
                 return self.by_key.get(key)
             case requests.ListPeople() | requests.ListFiles():
                 return ()
+            case requests.CountOnline():
+                return 0
             case requests.Cancel(id=id_) | requests.Retract(id=id_):
                 return requests.Sent(conversation=person("bob"), id=id_ if id_ % 2 else 1_000)
             case requests.SetStatus(away=away):

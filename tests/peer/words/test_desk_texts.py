@@ -50,6 +50,7 @@ WAITING = ListedVisitor(
 ROOM = WaitingRoom(queue="desk", operators=1, served=(SERVED,), waiting=(WAITING,), total=1)
 AT = shown_time(SINCE)
 PAST = PastSession(
+    visit=1,
     queue="desk",
     name="Asha Rao",
     number="+919876543210",

@@ -54,6 +54,11 @@ def test_a_pipe_reads_of_each_tenth(before: int | None, now: int, lines: list[st
     assert progress_lines(replace(RUNNING, done=now), earlier) == lines
 
 
+def test_of_one_of_ours_it_is_said_whose_copy_it_is() -> None:
+    file = replace(RUNNING, is_ours=True, done=250_000_000)
+    assert progress_lines(file, None) == ["[plan.pdf to bob: 25 % of 1.0 GB]"]
+
+
 def test_a_prompt_shows_how_fast_it_comes() -> None:
     file = replace(RUNNING, done=420_000_000, rate=12_300_000.0)
     assert progress_note(file) == "plan.pdf 42 % 12.3 MB/s"

@@ -297,6 +297,10 @@ LINES: list[tuple[events.Event, list[str]]] = [
     ),
     (events.PeopleListed(people=()), ["[Still loading the list of people.]"]),
     (
+        events.PeopleListed(people=(), first="al", is_whole=True),
+        ["[No name begins with al.]"],
+    ),
+    (
         events.PeopleListed(
             people=(
                 events.Person(name="carol", online=False, since=NOON, status="ill"),

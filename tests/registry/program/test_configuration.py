@@ -33,6 +33,8 @@ WRONG: dict[str, list[str]] = {
     "names": ["999", "300001", "nan"],
     "rooms": ["15", "100001", "nan"],
     "rooms_each": ["0", "33", "nan"],
+    "broadcast_up_to": ["15", "100001", "1.5"],
+    "relay_files": ["-1", "100001", "1.5"],
     "sessions": ["999", "1000001", "nan"],
     "requests": ["99", "10000001", "nan"],
     "keep_mail": ["0", "22", '"7"'],
@@ -86,6 +88,10 @@ WRONG: dict[str, list[str]] = {
     "no_show_after": ["0", "86401", '"180"', "nan"],
     "keep_sessions": ["-1", "367", '"7"'],
     "keep_transcripts": ["-0.1", "366.5", '"7"'],
+    "files_largest": ["-1", "20000001", "0.5"],
+    "files_talk": ["-1", "1000000001"],
+    "files_total": ["-1", "1000000001"],
+    "file_kinds": ['["exe"]', '["PDF"]', '["html", "pdf"]', '"pdf"'],
     "servers": [
         '"a:5000"',
         '["a"]',
@@ -163,8 +169,9 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
             "[registry]\nzzz = 1",
             (
                 "[registry] zzz: unknown key; there are data, log_level, log_format, log_file, lease, "
-                "letters, keep_mail, keep_lines, names, rooms, rooms_each, sessions, requests, announce, metrics, "
-                "metrics_hosts, invite_only, allow, ban"
+                "letters, keep_mail, keep_lines, names, broadcast_up_to, rooms, rooms_each, relay_files, sessions, "
+                "requests, announce, "
+                "metrics, metrics_hosts, invite_only, allow, ban"
             ),
         ),
         ("[dsk]", '[dsk]: unknown table; did you mean "desk"?'),

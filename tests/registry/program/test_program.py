@@ -4,6 +4,7 @@ sleep."""
 import asyncio
 import contextlib
 import random
+import shutil
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from chatapp.wire.codec import (
     Kind,
     decode_cookie,
     decode_notice,
+    decode_row,
     decode_welcome,
     encode,
     encode_hello,
@@ -42,8 +44,10 @@ from chatapp.wire.messages.link import (
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Hello
 from chatapp.wire.messages.rooms import GroupGranted
+from chatapp.wire.messages.table import Card, FetchTable, Presence, Row, TablePage
 from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.session import SessionTable
+from chatapp.wire.storage import frame as record
 from tests.support.ports import free_port
 
 TIMEOUT = 60.0
@@ -241,7 +245,6 @@ async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: R
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     again = Registry(running.port, running.data, say=running.lines.append)
     await again.start()
-    assert not kept.exists(), "after a crash of this run it would be old"
     assert again.fingerprint == running.registry.fingerprint
     back = running.client("ann")
     await back.register()
@@ -253,27 +256,64 @@ async def test_an_orderly_stop_ends_links_and_the_next_life_remembers(running: R
     running.registry = Registry(running.port, running.data, say=running.lines.append)
 
 
-KEPT = KeptTable(9, [msgspec.Raw(b"\x01")], [(3, 5)])
+def row(name: str, version: int) -> msgspec.Raw:
+    card = Card(name, name.encode().ljust(32), bytes(32), 1, bytes(64))
+    return msgspec.Raw(encode(Row(card, "", 0, Presence.AWAY, 0, 0, version)))
 
 
-@pytest.mark.parametrize(
-    ("data", "found"),
-    [
-        (msgspec.msgpack.encode(KEPT), KEPT),
-        *((data, None) for data in (b"", b"\xc1", b"\x93\x01\x02\x03", b"\x91" * 5_000)),
-    ],
-)
-def test_a_kept_table_is_read_once_and_a_damaged_one_not_at_all(
-    tmp_path: Path, data: bytes, found: KeptTable | None
-) -> None:
-    (tmp_path / TABLE).write_bytes(data)
-    for table in (found, None):
-        storage = FolderStorage(tmp_path, rng=random.Random(1), now=lambda: 0.0, disk=None)
-        store = storage.open()
-        assert storage.load().loaded.table == table
-        store.close()
+KEPT = KeptTable(9, [row("ann", 7), row("bob", 9)], [(3, 5)])
+ADDED = (12, [row("cem", 11), row("ann", 12)])
+
+
+def kept_in(folder: Path) -> KeptTable | None:
+    """Return the table with which the next run begins."""
+    storage = FolderStorage(folder, rng=random.Random(1), now=lambda: 0.0, disk=None)
+    store = storage.open()
+    table = storage.load().loaded.table
+    store.close()
+    return table
+
+
+def test_a_table_is_kept_with_what_has_changed_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path, rng=random.Random(1), now=lambda: 0.0, disk=None)
+    assert kept_in(tmp_path) is None
+    assert not storage.add_to_table(*ADDED), "there is nothing to add it to"
     storage.keep_table(KEPT)
-    assert (tmp_path / TABLE).read_bytes() == msgspec.msgpack.encode(KEPT)
+    assert kept_in(tmp_path) == KEPT == kept_in(tmp_path)
+    whole = len((tmp_path / TABLE).read_bytes())
+    assert storage.add_to_table(*ADDED)
+    assert kept_in(tmp_path) == KeptTable(12, [row("bob", 9), *ADDED[1]], [(3, 5)])
+    data = (tmp_path / TABLE).read_bytes()
+    for size in range(len(data)):
+        (tmp_path / TABLE).write_bytes(data[:size])
+        assert kept_in(tmp_path) == (KEPT if size >= whole else None)
+    (tmp_path / TABLE).write_bytes(record(b"\x91" * 5_000))
+    assert kept_in(tmp_path) is None
+
+
+def test_a_table_is_kept_anew_before_its_changes_take_much_more_than_it(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path, rng=random.Random(1), now=lambda: 0.0, disk=None)
+    storage.keep_table(KEPT)
+    while storage.add_to_table(*ADDED):
+        pass
+    assert 2**20 - 1_000 < (tmp_path / TABLE).stat().st_size < 2**20 + 1_000
+
+
+async def test_a_registry_that_is_killed_leaves_the_table_as_it_was_told(running: Running) -> None:
+    ann, bob = running.client("ann"), running.client("bob")
+    for client in (ann, bob):
+        await client.register()
+        await client.attach()
+    bob.close()
+    page = await ann.ask(FetchTable(0))
+    while isinstance(page, TablePage) and decode_row(page.rows[-1]).presence is not Presence.LOST:
+        page = await ann.ask(FetchTable(0))
+    copy = running.data / "copy"
+    copy.mkdir()
+    shutil.copy(running.registry.folder / TABLE, copy)
+    table = kept_in(copy)
+    assert table is not None and isinstance(page, TablePage)
+    assert (table.version, table.rows) == (page.version, page.rows)
 
 
 async def test_a_taken_port_is_named_and_nothing_is_made(tmp_path: Path) -> None:

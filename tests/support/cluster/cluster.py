@@ -8,6 +8,7 @@ from chatapp.registry.cluster.stream.ledger import Refused
 from chatapp.registry.cluster.stream.store import StreamStore
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.desk.settings import DeskSettings
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import MailStored, decode
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
@@ -32,6 +33,7 @@ class SimulatedCluster:
         self.identity = Identity(self.chance.randbytes(32))
         self.desk = DeskSettings()
         self.rows_whole = ROWS_TOLD_WHOLE
+        self.broadcast_up_to = RegistryPolicy().broadcast_up_to
         """As of a registry on one machine."""
         self.broker = SimulatedBroker(network, self.chance)
         self.bus = SimulatedBus(self.broker, lambda: list(self.machines))

@@ -302,7 +302,11 @@ class ClusterMachine(RegistryMachine[Program]):
     def _policy(self) -> RegistryPolicy:
         """As in a real cluster, each node names the others."""
         others = (server for server in self.cluster.addresses if server != self.address)
-        return RegistryPolicy(servers=tuple(others), rows_whole=self.cluster.rows_whole)
+        return RegistryPolicy(
+            servers=tuple(others),
+            rows_whole=self.cluster.rows_whole,
+            broadcast_up_to=self.cluster.broadcast_up_to,
+        )
 
     def _step_down(self) -> None:
         """Be an edge again: the lease is lost."""

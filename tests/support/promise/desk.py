@@ -341,8 +341,9 @@ class DeskPromise:
             "I6: put back in another order than they came"
         )
         for number in (put_back - unanswered - transferred) & set(waiting_again):
-            if number in altered:
-                self._take("a place was changed", (MoveVisitor, number), (MoveVisitor, 0))
+            moves_asked = ((MoveVisitor, number), (MoveVisitor, 0))
+            if number in altered and any(self._asked[one] > 0 for one in moves_asked):
+                self._take("a place was changed", *moves_asked)
                 self._moved.add(number)
                 continue
             others = self._put_back | self._moved | unanswered

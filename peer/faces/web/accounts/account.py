@@ -54,6 +54,12 @@ class Account:
         """Whether the node runs."""
         return self._peer is not None
 
+    @property
+    def person(self) -> str:
+        """The name by which others know the person, which may be changed; one signs in with that of
+        the account."""
+        return self.record.name if self._peer is None else self._peer.name
+
     async def windows(self, session: str, secret: bytes) -> OpenWindows:
         """Return the windows of a session; the node runs then. `secret`: what opens the folder.
         Raises NotOpened, FolderDamaged, AccountGone, OSError."""

@@ -266,6 +266,7 @@ class AccountPages:
             status=status,
             wrong=wrong,
             name=account.record.name,
+            renamed=words.renamed_line(account.record.name, account.person),
             back=f"/{tag_of(session)}/",
             folder=words.folder_line(size, FOLDER_MAX),
             browsers=words.browsers_line(browsers),

@@ -18,23 +18,23 @@ const entries = () => [...log.querySelectorAll(".entry")];
 
 // --- news
 
-// Brings the log to these entries, in this order; `lines` has those that have changed.
-function place(keys, lines) {
-  const wanted = new Set(keys.map((key) => `l${key}`));
-  for (const one of entries()) if (!wanted.has(one.id)) one.remove();
+// Brings a list to these elements, in this order; `changed` has the HTML of those that have changed. `prefix`: of their ids.
+function place(list, prefix, keys, changed) {
+  const wanted = new Set(keys.map((key) => prefix + key));
+  for (const one of [...list.children]) if (one.id.startsWith(prefix) && !wanted.has(one.id)) one.remove();
   let before = null;
   for (const key of keys) {
-    let one = find(`l${key}`);
-    if (lines[key]) {
-      const made = element(lines[key]);
+    let one = find(prefix + key);
+    if (changed[key]) {
+      const made = element(changed[key]);
       const hadFocus = one && one.contains(document.activeElement);
       for (const button of made.querySelectorAll(".choose")) button.tabIndex = -1;
       one = one ? renew(one, made) : made;
-      if (hadFocus && one.querySelector(".choose")) one.querySelector(".choose").focus();
+      if (hadFocus && one.querySelector(".choose, a")) one.querySelector(".choose, a").focus();
     }
     if (!one) continue;
-    const next = before ? before.nextElementSibling : log.firstElementChild;
-    if (next !== one) log.insertBefore(one, next);
+    const next = before ? before.nextElementSibling : list.firstElementChild;
+    if (next !== one) list.insertBefore(one, next);
     before = one;
   }
 }
@@ -47,7 +47,8 @@ function news(piece) {
   const hadPanel = Boolean(find("panel").firstElementChild);
   since = piece.version;
   for (const [id, html] of Object.entries(piece.parts)) put(id, html, true);
-  place(piece.keys, piece.lines);
+  place(log, "l", piece.keys, piece.lines);
+  place(find("rows"), "c-", piece.rows, piece.row);
   document.title = piece.title;
   if (isOther || piece.about === begun) begun = "";
   if (!begun) fields.about.value = piece.about;
@@ -62,7 +63,7 @@ function news(piece) {
   const panel = find("panel");
   document.body.classList.toggle("beside", Boolean(panel.firstElementChild));
   if (panel.firstElementChild && !hadPanel) (panel.querySelector("input[type=text]") || find("panel-title")).focus();
-  look();
+  lookSoon();
 }
 
 // Another conversation is open: the address says so, so that the back button leads to the one before.
@@ -104,6 +105,9 @@ function look() {
 
 let due = null;
 const soon = (does, after) => { clearTimeout(due); due = setTimeout(does, after); };
+// After news, each page at another moment: a line in a room with many people is to be in all pages before each says what it saw.
+let saying = null;
+const lookSoon = () => { saying = saying || setTimeout(() => { saying = null; look(); }, 200 + 600 * Math.random()); };
 scroll.addEventListener("scroll", () => soon(look, 150));
 for (const kind of ["focus", "blur"]) window.addEventListener(kind, () => soon(look, 50));
 document.addEventListener("visibilitychange", () => soon(look, 50));

@@ -2,6 +2,8 @@
 // same program that has the port.
 "use strict";
 
+// Milliseconds without a tick after which the machine has slept: a page in the background gets one a minute.
+const SLEPT = 150000;
 const shown = {};
 const post = (action, body) => fetch(action, { method: "POST", body, headers: { accept: "application/json" } });
 const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (digits) => parseInt(digits, 16));
@@ -33,6 +35,13 @@ class Feed {
     this.isLive = false;
     this.isOver = false;
     this.stream = null;
+    // A machine that has slept may have lost its connection without a word.
+    let woken = Date.now();
+    setInterval(() => {
+      const slept = Date.now() - woken > SLEPT;
+      woken = Date.now();
+      if (slept && this.isLive) this.lost();
+    }, 10000);
   }
 
   connect() {
@@ -40,12 +49,14 @@ class Feed {
     this.stream = new EventSource(typeof this.path === "function" ? this.path() : this.path);
     this.stream.onopen = () => { this.isLive = true; unwarn(this.away); this.opened(); };
     this.stream.onmessage = (event) => this.hear(JSON.parse(event.data));
-    this.stream.onerror = () => {
-      this.stream.close();
-      this.isLive = false;
-      warn(this.away);
-      setTimeout(() => this.look(), 1000);
-    };
+    this.stream.onerror = () => this.lost();
+  }
+
+  lost() {
+    this.stream.close();
+    this.isLive = false;
+    warn(this.away);
+    setTimeout(() => this.look(), 1000);
   }
 
   hear(piece) {

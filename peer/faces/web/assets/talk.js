@@ -227,6 +227,53 @@ document.addEventListener("click", (event) => {
   if (link.matches(".cancel")) closeChange(); else openChange(link);
 });
 
+// --- files: chosen, dropped or pasted, one after the other
+
+const giving = { files: [], isBusy: false };
+const MOST_NAMED = 200;
+
+function give(files) {
+  const form = find("giving");
+  if (!form) return;
+  giving.files.push(...files);
+  if (!giving.isBusy) giveNext();
+}
+
+async function giveNext() {
+  const form = find("giving");
+  const file = form && giving.files.shift();
+  if (!file) { giving.files = []; giving.isBusy = false; if (form) form.querySelector("output").textContent = ""; return; }
+  giving.isBusy = true;
+  form.querySelector("output").textContent = (told.giving || "Sending {name} …").replace("{name}", () => file.name);
+  const query = new URLSearchParams({ name: file.name.slice(-MOST_NAMED) });
+  if (form.elements.visit) query.set("visit", form.elements.visit.value);
+  try {
+    const answer = await fetch(`upload?${query}`, { method: "POST", body: file, headers: { accept: "application/json", "content-type": "application/octet-stream" } });
+    if (answer.ok) warn(""); else { warn(await answer.text()); giving.files = []; }
+  } catch { warn(told.failed || NOT_DONE); giving.files = []; }
+  giveNext();
+}
+
+// A picture from the clipboard has no name of its own.
+function named(file) {
+  return file.name === "image.png" ? new File([file], `picture ${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-")}.png`, { type: file.type }) : file;
+}
+
+const carriesFiles = (event) => Boolean(find("giving")) && event.dataTransfer && event.dataTransfer.types.includes("Files");
+document.addEventListener("dragover", (event) => { if (carriesFiles(event)) event.preventDefault(); });
+document.addEventListener("drop", (event) => { if (carriesFiles(event)) { event.preventDefault(); give(event.dataTransfer.files); } });
+document.addEventListener("paste", (event) => {
+  const { files } = event.clipboardData || { files: [] };
+  if (!find("giving") || !files.length) return;
+  event.preventDefault();
+  give([...files].map(named));
+});
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "file" || !event.target.files.length) return;
+  give(event.target.files);
+  event.target.value = "";
+});
+
 // What is typed in the fields of the page and not taken yet: a reload puts it back. `name`: a visit.
 class Drafts {
   constructor(name) {

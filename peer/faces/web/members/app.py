@@ -4,11 +4,12 @@ streams of news."""
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,12 +30,12 @@ from chatapp.peer.faces.web.limits import (
     WINDOW_STAYS,
     WINDOWS_MAX,
 )
-from chatapp.peer.faces.web.members.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
-from chatapp.peer.faces.web.members.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.multipart import FilePart, boundary_of
 from chatapp.peer.faces.web.page import ASSETS
+from chatapp.peer.faces.web.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.panes import next_with_news
@@ -53,6 +54,8 @@ SANDBOXED: Final = "default-src 'none'; sandbox"
 
 _DIGITS_MAX: Final = 9
 _FIRST_MAX: Final = 1 << 30
+
+_log = logging.getLogger("chatapp.peer")
 
 
 class Unclear(ChatAppError):
@@ -122,17 +125,33 @@ class OpenWindows:
         return self._loop.time() if window.streams else window.seen_at
 
     def sweep(self) -> None:
-        """Close windows that no browser shows any more, and look again later."""
+        """Close windows that no browser shows any more; without any, look at the copies of files. Look
+        again later."""
         for window in list(self._open.values()):
             if window.is_over or self._silent_since(window) <= self._loop.time() - WINDOW_STAYS:
                 self._drop(window)
         if self._sweeps is not None:
             self._sweeps.cancel()
-        self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep) if self._open else None
+        self._sweeps = None
+        if not self._open and self.uploads.has_any:
+            self._begin(self._sweep_copies())
+        if self._open or self.uploads.has_any:
+            self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
+
+    async def _sweep_copies(self) -> None:
+        """Remove copies that are not offered any more while nobody has a page open."""
+        try:
+            async with Peer.attach(self._name(), home=self._home) as peer:
+                await self.uploads.sweep(await peer.files())
+        except (ChatAppError, OSError) as error:
+            _log.debug("copies of files are not looked at: %s", error)
 
     def _drop(self, window: Window) -> None:
         del self._open[window.number]
-        task = self._loop.create_task(window.close())
+        self._begin(window.close())
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -21,16 +21,16 @@ ANY_PORT: Final = Address("127.0.0.1", 0)
 
 @contextlib.asynccontextmanager
 async def page_beside(
-    peer: "Peer", tell: Callable[[Iterable[str]], None]
+    peer: "Peer", tell: Callable[[Iterable[str]], None], *, uploads: int | None = None
 ) -> AsyncGenerator[None, None]:
     """Serve the page of a person whose node this program runs or is attached to, for this machine
-    alone. `tell`: shows lines to whoever runs the program, the address among them. Raises
-    CannotListen."""
+    alone. `tell`: shows lines to whoever runs the program, the address among them. `uploads`: as in
+    `OpenWindows`. Raises CannotListen."""
     compile_templates("members")
     listener = listen(ANY_PORT)
     place = Address(*listener.getsockname()[:2])
     access = Access()
-    windows = OpenWindows(lambda: peer.name, Path(peer.folder).parents[1])
+    windows = OpenWindows(lambda: peer.name, Path(peer.folder).parents[1], uploads=uploads)
     budget = WebBudget()
 
     def invite(*, is_first: bool = False) -> None:

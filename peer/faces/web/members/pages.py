@@ -1,6 +1,7 @@
 """A person's page: what its templates show."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from chatapp.peer.api.conversations import (
     person,
     room,
 )
-from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_SHOWN
+from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_KEPT, ROWS_SHOWN
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
 from chatapp.peer.view.layout import LINE_END
 from chatapp.peer.view.panes import ListRow
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from chatapp.peer.faces.web.members.window import Window
 
 TITLE: Final = "ChatApp"
-_PARTS: Final = "members/parts.html"
+PARTS: Final = "members/parts.html"
 _ALONE: Final = {"start": NOBODY, "everybody": EVERYBODY, "desk": DESK}
 _KEY_OF: Final = {conversation: key for key, conversation in _ALONE.items()}
 _SIGNS: Final = {
@@ -90,7 +91,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     calls: bool = False
 
 
-def _row(row: ListRow, now: float) -> Row:
+@lru_cache(maxsize=ROWS_KEPT)
+def _drawn_row(row: ListRow, about: str) -> tuple[str, Markup]:
+    """Return what a row is called, and its HTML: mostly the same in the windows of all members."""
+    drawn = _row(row, about)
+    return quote(drawn.key), macro(PARTS, "row", drawn)
+
+
+def _about(row: ListRow, now: float) -> str:
+    return texts.since(row.since, now=now) if row.since else ""
+
+
+def _row(row: ListRow, about: str) -> Row:
     what = row.conversation
     named = what.name if what.is_room else str(what)
     return Row(
@@ -99,13 +111,45 @@ def _row(row: ListRow, now: float) -> Row:
         sign=_SIGNS.get(what.kind, ""),
         is_open=row.is_open,
         is_online=row.is_online,
-        about=texts.since(row.since, now=now) if row.since else "",
+        about=about,
         is_muted=row.is_muted,
         unread=row.unread,
         count=texts.unread_count(row.unread),
         unread_words=f", {words.unread_of(row.unread)}",
         calls=row.calls,
     )
+
+
+class Drawn:
+    """What a window has drawn: what is shown as before is not drawn again."""
+
+    def __init__(self) -> None:
+        self._parts: Final[dict[str, tuple[tuple[object, ...], Markup]]] = {}
+        self._rows: Final[dict[int, tuple[ListRow, str, tuple[str, Markup]]]] = {}
+        """By the ids of the rows as objects, which a view makes again when they have changed."""
+        self._members: tuple[Sequence[ListRow], Sequence[Row]] = ((), ())
+
+    def part(self, name: str, *values: object) -> Markup:
+        """Return what the macro of a part writes."""
+        drawn = self._parts.get(name)
+        if drawn is None or drawn[0] != values:
+            drawn = self._parts[name] = values, macro(PARTS, name.replace("-", "_"), *values)
+        return drawn[1]
+
+    def row(self, row: ListRow, about: str) -> tuple[str, Markup]:
+        """Return what a row is called, and its HTML."""
+        known = self._rows.get(id(row))
+        if known is None or known[0] is not row or known[1] != about:
+            if len(self._rows) > 2 * ROWS_SHOWN:
+                self._rows.clear()
+            known = self._rows[id(row)] = row, about, _drawn_row(row, about)
+        return known[2]
+
+    def members(self, rows: Sequence[ListRow]) -> Sequence[Row]:
+        """Return who is in a room."""
+        if self._members[0] is not rows:
+            self._members = rows, [_row(row, "") for row in rows]
+        return self._members[1]
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +185,7 @@ class Page:
         view = window.view
         self.window: Final = window
         rows = view.rows()
-        self._rows: Final = [_row(row, wall) for row in rows[:ROWS_SHOWN]]
+        self._rows: Final = rows[:ROWS_SHOWN]
         self._left_out: Final = view.panes.left_out + max(len(rows) - ROWS_SHOWN, 0)
         self._unread: Final = sum(row.unread for row in rows)
         self._elsewhere: Final = sum(row.unread for row in rows if not row.is_open)
@@ -160,21 +204,28 @@ class Page:
         window = self.window
         pane, sheet = window.view.open_pane, window.sheet
         status = msgspec.structs.replace(self._status, notes=(), room=None)
-        members = [_row(row, self._wall) for row in window.view.members()]
         left_out = texts.left_out(self._left_out) if self._left_out else ""
         has_older = sheet.has_more_above or (pane.has_older and pane.is_loaded)
-        return {
-            "me": macro(_PARTS, "me", _classed(status_pieces(status))),
-            "list": macro(_PARTS, "list", self._rows, left_out),
-            "head": macro(_PARTS, "head", self._head()),
-            "members": macro(_PARTS, "members", members),
-            "above": macro(_PARTS, "above", has_older),
-            "below": macro(_PARTS, "below", sheet.has_more_below),
-            "asked": macro(_PARTS, "asked", self._asked()),
-            "offers": macro(_PARTS, "offers", window.offers()),
-            "notes": macro(_PARTS, "notes", "; ".join(self._status.notes)),
-            "panel": macro(_PARTS, "panel", window.panel),
+        shown: dict[str, tuple[object, ...]] = {
+            "me": (_classed(status_pieces(status)),),
+            "left-out": (left_out,),
+            "head": (self._head(),),
+            "members": (window.drawn.members(window.view.members()),),
+            "above": (has_older,),
+            "below": (sheet.has_more_below,),
+            "offers": (window.offers(),),
+            "notes": ("; ".join(self._status.notes),),
         }
+        parts = {id_: window.drawn.part(id_, *values) for id_, values in shown.items()}
+        # What is drawn anew: a line and a panel say something else later.
+        return parts | {
+            "asked": macro(PARTS, "asked", self._asked()),
+            "panel": macro(PARTS, "panel", window.panel),
+        }
+
+    def rows(self) -> dict[str, Markup]:
+        """Return the rows of the list, by what they are called, in their order."""
+        return dict(self.window.drawn.row(row, _about(row, self._wall)) for row in self._rows)
 
     def _head(self) -> Head:
         view = self.window.view
@@ -210,9 +261,11 @@ class Page:
         """Return what has changed since a version, and note it in `sent`, the parts that the window
         has."""
         window = self.window
-        lines = window.lines()
+        lines, rows = window.lines(), self.rows()
         changed = {id_: html for id_, html in self.parts().items() if sent.get(id_) != html}
         sent |= changed
+        changed_rows = {key: html for key, html in rows.items() if sent.get(f"row {key}") != html}
+        sent |= {f"row {key}": html for key, html in changed_rows.items()}
         version, text = window.fill
         told: dict[str, object] = {
             "version": window.version,
@@ -221,6 +274,8 @@ class Page:
             "about": window.about,
             "placeholder": texts.placeholder(window.view.open_pane.conversation),
             "parts": changed,
+            "rows": list(rows),
+            "row": changed_rows,
             "keys": [line.key for line in lines],
             "lines": {str(line.key): line.html for line in lines if line.version > since},
         }
@@ -245,6 +300,7 @@ class Page:
             title=self.title,
             kind="member start" if what == NOBODY else "member",
             parts=self.parts(),
+            rows=Markup().join(self.rows().values()),
             log=self._log(),
             version=window.version,
             now=int(self._wall * 1_000),

@@ -70,6 +70,8 @@ class Line(NamedTuple):
 
 class _Drawn(msgspec.Struct, kw_only=True):
     entry: LogEntry
+    before: LogEntry | None
+    """What stood above it."""
     shown: Shown
     html: Markup
     version: int
@@ -90,6 +92,7 @@ class Sheet:
         self._drawn: Final[dict[int, _Drawn]] = {}
         """By the id of the entry as an object."""
         self._by_key: Final[dict[int, LogEntry]] = {}
+        self._selected: LogEntry | None = None
 
     def entry(self, key: int) -> LogEntry | None:
         """Return the entry with this key."""
@@ -135,14 +138,35 @@ class Sheet:
         """Return the entries that are shown. `version`: that of entries that have changed since the
         last call, or whose keys are not among those that the page `has`."""
         before: LogEntry | None = None
+        changed = self._changed()
         lines = []
         for entry in self._span():
-            one = self._draw(entry, before, version)
+            known = self._drawn.get(id(entry))
+            is_same = known is not None and known.before is before and changed is not None
+            if known is not None and is_same and id(entry) not in (changed or ()):
+                one = known
+            else:
+                one = self._draw(entry, before, version)
             if one.shown.key not in has:
                 one.version = version
             lines.append(Line(one.shown.key, one.html, one.version))
             before = entry
         return lines
+
+    def _changed(self) -> set[int] | None:
+        """Return the entries that say something else than when they were drawn last, by their ids as
+        objects; None: maybe all. An entry with another one above it is drawn anew all the same."""
+        log = self.pane.log
+        splices, entries = log.take_splices(), log.entries
+        chosen, self._selected = {id(self._selected), id(log.selected)}, log.selected
+        if splices is None:
+            return None
+        end = len(entries) - sum(splice.added for splice in splices)
+        for splice in splices:
+            if splice.added and splice.place != end:
+                return None  # a place is that of its moment: what is below has moved
+            end += splice.added
+        return chosen | {id(entries[splice.place]) for splice in splices if not splice.added}
 
     def _draw(self, entry: LogEntry, before: LogEntry | None, version: int) -> _Drawn:
         known = self._drawn.get(id(entry))
@@ -150,9 +174,10 @@ class Sheet:
         shown = self._shown(entry, before, key)
         if known is None or known.shown != shown:
             html = macro(_TEMPLATE, "entry", shown)
-            known = _Drawn(entry=entry, shown=shown, html=html, version=version)
+            known = _Drawn(entry=entry, before=before, shown=shown, html=html, version=version)
             self._drawn[id(entry)] = known
             self._by_key[key] = entry
+        known.before = before
         return known
 
     def _shown(self, entry: LogEntry, before: LogEntry | None, key: int) -> Shown:

@@ -34,16 +34,18 @@ class Uploads:
 
     def __init__(self, folder: Path, *, most: int | None = None) -> None:
         """`folder`: made when there is something to keep. `most`: bytes of all copies together, if
-        they are fewer than elsewhere."""
+        not as many as usual."""
         self._folder: Final = folder
-        self._most: Final = most
+        self._most: Final = UPLOADS_KEPT_MAX if most is None else most
         self._under_way: Final[dict[Path, int]] = {}
         """The folders of those that are coming or about to be offered, and their sizes."""
+        self.has_any = True
+        """Whether there may be copies."""
 
     @property
     def most(self) -> int:
         """Bytes of one file at most."""
-        return min(UPLOAD_MAX, self._most or UPLOAD_MAX)
+        return min(UPLOAD_MAX, self._most)
 
     async def take(self, name: str, size: int, pieces: AsyncIterable[bytes]) -> Path:
         """Store a file, and return where it is; `settle` is called when it is offered or not. Raises
@@ -53,7 +55,7 @@ class Uploads:
         if size > self.most:
             raise RequestRefused(Refusal(413, words.upload_too_large(self.most)))
         path = self._folder / os.urandom(_RANDOM).hex() / clean_name(name)
-        self._under_way[path.parent] = size
+        self._under_way[path.parent], self.has_any = size, True
         try:
             await self._store(path, size, pieces)
         except OSError as error:
@@ -75,16 +77,19 @@ class Uploads:
         ours = [file for file in files if file.is_ours]
         over = {Path(file.path).parent for file in ours if file.state in _OVER}
         kept = {Path(file.path).parent for file in ours} - over | set(self._under_way)
-        await asyncio.to_thread(self._sweep, over - set(self._under_way), kept)
+        is_left = await asyncio.to_thread(self._sweep, over - set(self._under_way), kept)
+        self.has_any = is_left or bool(self._under_way)
 
     # --- in a thread
 
-    def _sweep(self, over: set[Path], kept: set[Path]) -> None:
+    def _sweep(self, over: set[Path], kept: set[Path]) -> bool:
+        """Remove some, and return whether any are left."""
         with contextlib.suppress(OSError):
             for folder in self._folder.iterdir():
                 is_forgotten = folder not in kept and _is_old(folder)
                 if folder in over or is_forgotten:
                     _remove(folder)
+        return self._folder.exists() and any(self._folder.iterdir())
 
     async def _store(self, path: Path, size: int, pieces: AsyncIterable[bytes]) -> None:
         opening = asyncio.to_thread(self._open, path)
@@ -98,7 +103,7 @@ class Uploads:
     def _open(self, path: Path) -> int:
         make_private(self._folder)
         coming = sum(self._under_way.values())
-        if coming + _size_of(self._folder) > (self._most or UPLOADS_KEPT_MAX):
+        if coming + _size_of(self._folder) > self._most:
             raise OSError(0, words.TOO_MUCH_UPLOADED)
         if shutil.disk_usage(self._folder).free < coming + UPLOADS_SPARED:
             raise OSError(0, words.NO_SPACE)

@@ -21,6 +21,7 @@ from chatapp.peer.faces.web.limits import (
     OFFERS_SHOWN,
     STREAMS_PER_SESSION,
 )
+from chatapp.peer.faces.web.members.pages import Drawn
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
 from chatapp.peer.faces.web.members.sheet import Line, Sheet
 from chatapp.peer.faces.web.members.uploads import Uploads
@@ -89,6 +90,7 @@ class Window:
         self._keys: Final = itertools.count(1)
         self._shown_keys: set[int] = set()
         """Those of the lines that were drawn last."""
+        self.drawn: Final = Drawn()
         self._sheets: Final[dict[Pane, Sheet]] = {}
         self._said: dict[int, asyncio.Future[None]] = {}
         """The last lines that were said, by their keys: each is done when all that it sends is

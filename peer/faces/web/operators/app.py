@@ -12,15 +12,18 @@ from starlette.routing import Route, Router
 
 from chatapp.peer.api.errors import ChangeRefused, NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
+from chatapp.peer.faces.web.deskfiles import FilesUnderWay, GivenFile, file_in
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
-from chatapp.peer.faces.web.guard import Guard
+from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused
 from chatapp.peer.faces.web.limits import STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.operators import pages
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
+from chatapp.peer.node.deskfiles import LARGEST
 from chatapp.peer.words import changes
+from chatapp.peer.words.files import size_shown
 from chatapp.wire.desk.commands import DESK_COMMANDS, CommandMisread
 from chatapp.wire.errors import ChatAppError, TextTooLong
 from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_FORM_NAME_MAX, DESK_NOTE_MAX
@@ -138,6 +141,11 @@ def id_in(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS else 0
 
 
+def _sentence(error: ChatAppError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 class OperatorApp:
     """The page of one operator."""
 
@@ -155,6 +163,7 @@ class OperatorApp:
         desk; empty for the usual one."""
         self._title: Final = title or pages.TITLE
         self._desk: Final = desk
+        self._files: Final = FilesUnderWay()
         self._access: Final = access
         self._entrance: Final = Entrance(access, title=pages.TITLE, entered=entered)
         routes = [
@@ -164,9 +173,12 @@ class OperatorApp:
             Route("/{page}/events", self._events),
             Route("/{page}/change", self._change_form),
             Route("/{page}/do/{verb}", self._do, methods=["POST"]),
+            Route("/{page}/upload", self._upload, methods=["POST"]),
+            Route("/{page}/file/{said:int}", self._file),
+            Route("/{page}/file/{visit:int}/{number:int}", self._file),
             Route("/{page}/assets/{name}", ASSETS.serve),
         ]
-        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget)
+        self.asgi: Final = Guard(Router(routes), hosts=hosts, budget=budget, uploads="/upload")
         """The application, behind its guard."""
 
     async def _home(self, request: Request) -> Response:
@@ -222,11 +234,65 @@ class OperatorApp:
         text = view.text_of(said)
         if text is None:
             return PlainTextResponse(_OUT_OF_DATE, 409)
-        return HTMLResponse(pages.change_form(text, said=said, visit=view.visit))
+        return HTMLResponse(
+            pages.change_form(
+                text, said=said, visit=view.visit, is_file=view.file_of(said) is not None
+            )
+        )
 
     def _say(self, fields: Fields) -> None:
         visit, key = number_in(fields, "visit"), fields.get("key", "")
         self._desk.say(text_in(fields), visit=visit, key=key)
+
+    # --- files
+
+    async def _upload(self, request: Request) -> Response:
+        """Take a file that the browser gives, and send it to the visitor whom the page showed."""
+        if not self._entrance.admits(request):
+            response = self._entrance.locked()
+            response.headers["connection"] = "close"
+            return response
+        try:
+            visit = number_in(dict(request.query_params), "visit")
+        except Unclear as error:
+            raise RequestRefused(Refusal(422, str(error), {"connection": "close"})) from None
+        with self._files.one("upload"):
+            too_large = f"A file has at most {size_shown(LARGEST)}."
+            name, content = await file_in(request, most=LARGEST, too_large=too_large)
+            try:
+                await self._desk.send_file(name, content, visit=visit)
+            except ChatAppError as error:
+                return PlainTextResponse(f"{_sentence(error)}", 422)
+        return Response(status_code=204) if wants_json(request) else RedirectResponse("./", 303)
+
+    async def _file(self, request: Request) -> Response:
+        """Give the browser a file of the talk or of a past one."""
+        if not self._entrance.admits(request):
+            return self._entrance.locked()
+        wanted = request.path_params
+        self._files.begin(request.url.path)
+        try:
+            if "visit" in wanted:
+                found = self._desk.view.past_file(wanted["visit"], wanted["number"])
+            else:
+                found = self._desk.view.file_here(wanted["said"])
+            content = b"" if found is None else await self._desk.fetch_file(found)
+        except ChatAppError as error:
+            self._files.end(request.url.path)
+            return PlainTextResponse(_sentence(error), 404)
+        except BaseException:
+            self._files.end(request.url.path)
+            raise
+        if found is None:
+            self._files.end(request.url.path)
+            return PlainTextResponse(_OUT_OF_DATE, 404)
+        return GivenFile(
+            found.name,
+            content,
+            is_shown="show" in request.query_params,
+            under_way=self._files,
+            whose=request.url.path,
+        )
 
     # --- the stream of news
 

@@ -4,8 +4,10 @@ wait for news."""
 import asyncio
 import contextlib
 import logging
+import tempfile
 import time
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import events
@@ -15,8 +17,9 @@ from chatapp.peer.faces.web.limits import KEYS_PER_SESSION
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
 from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.desk import DeskFile, DeskView
 from chatapp.wire.errors import ChatAppError, quoted
+from chatapp.wire.files import clean_name
 from chatapp.wire.messages.desk import (
     CallNext,
     EndSession,
@@ -229,6 +232,22 @@ class OperatorDesk:
             self.view.not_changed(change)
             self.windows.wake()
             raise
+
+    async def send_file(self, name: str, content: bytes, *, visit: int) -> None:
+        """Send a file to the visitor of this visit. Raises FileRefused, DeskFileRefused, NotOpen."""
+        with tempfile.TemporaryDirectory(prefix="chatapp-") as folder:
+            path = Path(folder) / clean_name(name)
+            await asyncio.to_thread(path.write_bytes, content)
+            line = await self._peer.desk.send_file(path, visit=visit)
+        self.view.sent(line)
+        self.windows.wake()
+
+    async def fetch_file(self, file: DeskFile) -> bytes:
+        """Return the content of a file of the talk or of a past one. Raises DeskFileRefused,
+        FileRefused, NotOpen."""
+        with tempfile.TemporaryDirectory(prefix="chatapp-") as folder:
+            path = await self._peer.desk.fetch_file(*file, path=folder)
+            return await asyncio.to_thread(path.read_bytes)
 
     def dismiss(self) -> None:
         """Take the notices away."""

@@ -130,6 +130,7 @@ WORDS: Final = LineWords(
     cancel="Cancel",
     save_at="do/change",
     retract_at="do/retract",
+    show="Show the picture",
 )
 """What stands at the lines of a conversation."""
 
@@ -199,6 +200,6 @@ def talk_line(line: TalkLine) -> Markup:
     return macro("talk.html", "line", line, line.who, _MARKS[line.mark], WORDS)
 
 
-def change_form(text: str, *, said: int, visit: int) -> Markup:
+def change_form(text: str, *, said: int, visit: int, is_file: bool) -> Markup:
     """Return what changes a line of the operator's own, inside the page."""
-    return macro("talk.html", "change", text, said, visit, WORDS)
+    return macro("talk.html", "change", text, said, visit, WORDS, is_file)

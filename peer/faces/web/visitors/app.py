@@ -17,11 +17,20 @@ from starlette.responses import (
 from starlette.routing import BaseRoute, Route, Router
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.errors import DeskFileRefused
 from chatapp.peer.api.form import Form, issue_number
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
+from chatapp.peer.faces.web.deskfiles import FilesUnderWay, GivenFile, file_in
 from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
-from chatapp.peer.faces.web.guard import TOO_MANY, Guard, RequestRefused, client_of, is_gone
+from chatapp.peer.faces.web.guard import (
+    TOO_MANY,
+    Guard,
+    Refusal,
+    RequestRefused,
+    client_of,
+    is_gone,
+)
 from chatapp.peer.faces.web.limits import PAGE_MAX, STREAM_SIGN_OF_LIFE
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -31,8 +40,10 @@ from chatapp.peer.faces.web.visitors.pages import FormShown, Pages, opened_again
 from chatapp.peer.faces.web.visitors.session import Outcome, WebSession
 from chatapp.peer.faces.web.visitors.texts import TEXTS, WebTexts, language_of
 from chatapp.peer.view.visit import VisitStage
+from chatapp.peer.words.files import size_shown
 from chatapp.wire.desk.form import example_number, full_name, mobile_number
 from chatapp.wire.errors import FormRefused, TextTooLong
+from chatapp.wire.files import clean_name
 from chatapp.wire.limits import DESK_DESCRIPTION_MAX
 
 COOKIE_LASTS_FOR: Final = 24 * 3_600
@@ -81,6 +92,7 @@ class VisitorApp:
         members. All else is as in `Guard`."""
         self._turns: Final = (budget := budget or WebBudget()).turns
         self._gateway: Final = gateway
+        self._files: Final = FilesUnderWay()
         self._pages: Final = Pages(title, has_members=bool(beside))
         self._cookie: Final = SessionCookie("chatapp-desk", lasts_for=COOKIE_LASTS_FOR)
         routes = [
@@ -93,6 +105,8 @@ class VisitorApp:
             Route("/about", self._about_page),
             Route("/change", self._change_page),
             Route("/transcript", self._transcript),
+            Route("/upload", self._upload, methods=["POST"]),
+            Route("/file/{id}", self._file),
             Route("/assets/{name}", ASSETS.serve),
             Route("/healthz", _healthz),
             *(
@@ -114,7 +128,7 @@ class VisitorApp:
             Router(routes),
             hosts=hosts,
             forwarded=forwarded,
-            uploads="/upload" if beside else None,
+            uploads="/upload",
             read_clock=gateway.read_clock,
             budget=budget,
         )
@@ -136,6 +150,7 @@ class VisitorApp:
                     number=session.number,
                     session=session.id,
                     description=session.description,
+                    has_files=session.files_largest > 0,
                 )
         texts = self._texts(request)
         front = self._gateway.front
@@ -238,6 +253,52 @@ class VisitorApp:
                 async with self._turns.turn(client_of(request.scope)):
                     pass
         yield piece
+
+    # --- files
+
+    async def _upload(self, request: Request) -> Response:
+        """Take a file that the browser gives, and send it to the operator."""
+        session = self._session(request)
+        texts = self._texts(request) if session is None else TEXTS[session.language]
+        is_served = session is not None and session.view.stage is VisitStage.TALKING
+        if session is None or not is_served or not session.may_act():
+            raise RequestRefused(Refusal(409, texts("file.not_served"), {"connection": "close"}))
+        session.touch()
+        most = session.files_largest
+        with self._files.one(session.id):
+            too_large = texts("file.too_large", most=size_shown(most))
+            name, content = await file_in(request, most=most, too_large=too_large)
+            try:
+                outcome = await session.send_file(clean_name(name), content)
+            except DeskFileRefused as refused:
+                return self._answer(request, 422, texts.file_refused(refused))
+        sent = SentForm(request, session, texts, {})
+        away = self._unless_taken(sent, outcome, away=texts("talk.away"))
+        return away or self._answer(request, 204, "")
+
+    async def _file(self, request: Request) -> Response:
+        """Give the browser a file of the conversation: to be stored, or to be shown as a picture."""
+        session = self._session(request)
+        if session is None or not session.may_look():
+            raise RequestRefused(Refusal(404, self._texts(request)("file.not_here")))
+        session.touch()
+        texts, said = TEXTS[session.language], _id_in(request.path_params["id"])
+        self._files.begin(session.id)
+        try:
+            name, content = await session.fetch_file(said)
+        except DeskFileRefused as refused:
+            self._files.end(session.id)
+            return self._answer(request, 404, texts.file_refused(refused))
+        except BaseException:
+            self._files.end(session.id)
+            raise
+        return GivenFile(
+            name,
+            content,
+            is_shown="show" in request.query_params,
+            under_way=self._files,
+            whose=session.id,
+        )
 
     # --- joining
 
@@ -422,7 +483,9 @@ class VisitorApp:
         }
         lines = None if view.stage_version > version else parts.changes(texts, view, since=version)
         if lines is None:
-            told["main"] = self._pages.main(texts, view, description=session.description)
+            told["main"] = self._pages.main(
+                texts, view, description=session.description, has_files=session.files_largest > 0
+            )
             told["actions"] = (
                 "" if view.stage is VisitStage.OVER else self._pages.leave(texts, view)
             )

@@ -86,7 +86,14 @@ class Pages:
     # --- with a visit
 
     def visit(
-        self, texts: WebTexts, view: VisitView, *, number: str, session: str, description: str
+        self,
+        texts: WebTexts,
+        view: VisitView,
+        *,
+        number: str,
+        session: str,
+        description: str,
+        has_files: bool,
     ) -> HTMLResponse:
         """Return the page of a visit, whatever its stage. `number`: as in `WebSession`. `session`: its
         id, a part of which tells pages of two visits apart."""
@@ -97,7 +104,7 @@ class Pages:
             texts,
             kind=view.stage.value,
             title=self.window_title(texts, view),
-            main=self.main(texts, view, description=description),
+            main=self.main(texts, view, description=description, has_files=has_files),
             actions=self.leave(texts, view) if is_live else "",
             live=number if is_live else "",
             visit=session[:16],
@@ -115,8 +122,10 @@ class Pages:
             case _:
                 return self.title(texts)
 
-    def main(self, texts: WebTexts, view: VisitView, *, description: str) -> Markup:
-        """Return the content of the page's main part."""
+    def main(
+        self, texts: WebTexts, view: VisitView, *, description: str, has_files: bool
+    ) -> Markup:
+        """Return the content of the page's main part. `has_files`: whether the desk takes files."""
         if view.stage is VisitStage.OVER:
             return _over(texts, view)
         news = status(texts, view), notes(texts, view)
@@ -129,7 +138,7 @@ class Pages:
             case VisitStage.TALKING:
                 with_whom = texts("talk.heading_with", operator=view.operator)
                 heading = with_whom if view.operator else texts("talk.heading")
-                conversation = log(texts, view), _frame(0)
+                conversation = log(texts, view), _frame(0), has_files
                 return macro(_PARTS, "talking", texts, heading, *news, *conversation)
 
     def leave(self, texts: WebTexts, view: VisitView) -> Markup:
@@ -181,7 +190,14 @@ class Pages:
         title = f"{texts('change.heading')} \u00b7 {self.title(texts)}"
         words = words_of(texts, view)
         return self._page(
-            "change", texts, title=title, kind="waiting", said=said, text=text, words=words
+            "change",
+            texts,
+            title=title,
+            kind="waiting",
+            said=said,
+            text=text,
+            words=words,
+            is_file=view.file_of(said) is not None,
         )
 
     def told(self, texts: WebTexts, text: str, *, status: int) -> HTMLResponse:
@@ -307,6 +323,7 @@ def words_of(texts: WebTexts, view: VisitView) -> LineWords:
     """Return what stands at the lines of a conversation."""
     names = "edited", "taken_back", "change", "heading", "save", "retract", "cancel"
     words = LineWords(*(texts(f"change.{name}") for name in names))
+    words = words._replace(show=texts("file.show"))
     return words if view.stage is VisitStage.TALKING else words._replace(change="")
 
 
@@ -347,4 +364,5 @@ def _rating(texts: WebTexts, view: VisitView) -> str:
 
 def change_form(texts: WebTexts, view: VisitView, *, said: int, text: str) -> Markup:
     """Return what changes a line of the visitor's own, inside the page."""
-    return macro("talk.html", "change", text, said, 0, words_of(texts, view))
+    is_file = view.file_of(said) is not None
+    return macro("talk.html", "change", text, said, 0, words_of(texts, view), is_file)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused, NotOpen
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.form import Form
 from chatapp.peer.faces.web.budget import Ledger
@@ -240,6 +241,40 @@ class WebSession:
         self.windows.wake()
         await self.settled()
         return Outcome.TAKEN
+
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
+        return self.visitor.files_largest
+
+    async def send_file(self, name: str, content: bytes) -> Outcome:
+        """Send a file, and wait for a moment until the registry has stored its line. Raises
+        DeskFileRefused."""
+        if self._is_over:
+            return Outcome.OVER
+        if not self._kept.has_room(self.network, len(name.encode()) + LINE_COST):
+            return Outcome.MUCH
+        try:
+            line = await self.visitor.send_file(name, content)
+        except NotOpen:
+            return Outcome.AWAY
+        self.view.said(line.text, line.id, at=self._wall(), file=line.file)
+        self._note_kept()
+        self.windows.wake()
+        await self.settled()
+        return Outcome.TAKEN
+
+    async def fetch_file(self, said: int) -> tuple[str, bytes]:
+        """Return the name and content of the file that the line with this id brings. Raises
+        DeskFileRefused."""
+        line, visit = self.view.file_of(said), self.view.visit
+        if line is None or line.file is None or not line.file.number:
+            raise DeskFileRefused(DeskFileRefusal.NOT_HERE)
+        name, file = line.text, line.file
+        try:
+            return name, await self.visitor.fetch_file(visit, file.number, file.size)
+        except NotOpen:
+            raise DeskFileRefused(DeskFileRefusal.NOT_SERVED) from None
 
     async def change(self, said: int, text: str | None) -> Outcome:
         """Change a line that the visitor has said under this id, or take it back (None), and wait

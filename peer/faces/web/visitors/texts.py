@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from chatapp.peer.api import visit_events
+from chatapp.peer.api.errors import DeskFileRefused
 from chatapp.peer.view.visit import VisitView
 from chatapp.peer.words.catalog import ENGLISH, LANGUAGES, Catalog, catalog_of
+from chatapp.peer.words.files import size_shown
 from chatapp.peer.words.formatting import shown_clock, shown_day
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.errors import FormRefused
@@ -52,6 +54,11 @@ class WebTexts:
     def privacy(self, form: visit_events.FormWanted) -> str:
         """Return who reads what is written in the form, and for how long it is kept."""
         return self("form.privacy", kept=self._terminal.kept(form))
+
+    def file_refused(self, refused: DeskFileRefused) -> str:
+        """Return why a file was not taken or given."""
+        most, kinds = size_shown(refused.limit), ", ".join(refused.kinds)
+        return self(f"file.{refused.reason.name.lower()}", most=most, kinds=kinds)
 
     # --- where the visitor is
 

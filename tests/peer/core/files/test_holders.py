@@ -39,6 +39,16 @@ def test_of_those_who_have_some_the_one_who_gave_least_is_next(seed: int) -> Non
     assert [ask(holders, now=10.0) for _ in range(4)] == [CAROL, BOB, ORIGIN, None]
 
 
+def test_a_cable_comes_before_wi_fi() -> None:
+    holders = holders_of()
+    holders.note((BOB, CAROL))
+    for identity, given in ((ORIGIN, 1), (BOB, 9), (CAROL, 2)):
+        holder = holders.begin(identity)
+        holder.given, holder.is_wireless = given, identity != BOB
+        holders.end(holder, has_given=True, now=0.0)
+    assert [ask(holders, now=10.0) for _ in range(4)] == [BOB, ORIGIN, CAROL, None]
+
+
 def test_others_are_asked_only_while_nobody_gives_any() -> None:
     holders = holders_of()
     assert ask(holders) == ORIGIN

@@ -111,7 +111,7 @@ def test_who_left_for_good_while_we_were_away_is_told_at_once(lab: Lab) -> None:
 def test_who_has_no_row_yet_is_told_when_it_comes(lab: Lab) -> None:
     dave = Someone("dave")
     assert lab.changed(dave, HERE) == []
-    assert lab.members.lacks_rows
+    assert lab.members.lacking()
     lab.contacts.take_row(dave.row())
     lab.members.rows_arrived()
     lab.members.rows_arrived()

@@ -72,7 +72,7 @@ async def test_a_line_is_carried_out(typed: str, asked: list[str]) -> None:
         ("/unignore bob", "[Nobody called bob is known here.]"),
         ("hello", "[Nobody was named: "),
         ("dereg bob", "[You are alice, not bob.]"),
-        ("help who", "who [all] - "),
+        ("help who", "who [all or letters] - "),
         (
             "send bob " + "x" * (TEXT_MAX + 1),
             "[Message to bob not sent: 65,537 bytes, at most 65,536.]",

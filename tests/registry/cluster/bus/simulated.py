@@ -100,10 +100,18 @@ class RecordingEngine:
         pass
 
 
+class NoInterest:
+    """The interest of an edge whose people are told of everybody."""
+
+    def look_at(self, *_: object) -> None:
+        pass
+
+
 class RecordingEdge:
     """An edge that notes what comes, and which of its links were ended."""
 
     def __init__(self) -> None:
+        self.interest = NoInterest()
         self.answers: list[tuple[int, int]] = []
         """What was answered, with the link."""
         self.links: set[int] = set()

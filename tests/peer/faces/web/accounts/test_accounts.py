@@ -15,6 +15,7 @@ from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.words import accounts as words
 from chatapp.wire.passphrase import SealingWriter, new_lock
 from tests.peer.faces.web.accounts.desk import PASSPHRASE, Browser, Desk, desk  # noqa: F401
+from tests.peer.faces.windows import until
 from tests.peer.village import village  # noqa: F401
 
 LOCK, SECRET = new_lock(PASSPHRASE)
@@ -86,6 +87,22 @@ async def test_the_page_of_the_account_says_who_can_read(desk: Desk) -> None:  #
     page = await browser.ask("/members/account")
     assert words.WHO_READS in page.text
     assert words.browsers_line(1) in page.text
+
+
+async def test_who_has_another_name_now_signs_in_with_the_one_of_the_account(
+    desk: Desk,  # noqa: F811
+) -> None:
+    browser = Browser(desk)
+    await browser.make("alice")
+    window = await browser.open()
+    await browser.say(window, "/nick alison", "start")
+    await until(lambda: desk.account("alice").person == "alison")
+    page = await browser.ask("/members/account")
+    assert words.renamed_line("alice", "alison") in page.text
+    await desk.start_again()
+    await browser.sign_in("alice")
+    await browser.until(await browser.open(), "alison")
+    assert (await browser.sign_in("alison")).status == 403
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.faces.web.guard import RequestRefused
-from chatapp.peer.faces.web.members.multipart import FilePart, boundary_of
+from chatapp.peer.faces.web.multipart import FilePart, boundary_of
 
 BOUNDARY: Final = "----WebKitFormBoundaryx"
 KIND: Final = f"multipart/form-data; boundary={BOUNDARY}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatapp.peer.faces.web.limits import PICTURE_PIXELS
-from chatapp.peer.faces.web.members.pictures import Picture, picture_in
+from chatapp.peer.faces.web.pictures import Picture, picture_in
 
 SIDE = st.integers(1, 6_000)
 BEGINNINGS = (

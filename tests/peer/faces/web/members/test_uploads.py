@@ -16,7 +16,7 @@ from chatapp.peer.api.conversations import person
 from chatapp.peer.api.files import FileState, FileTransfer
 from chatapp.peer.api.requests import ListFiles, Retract
 from chatapp.peer.faces.web.guard import RequestRefused
-from chatapp.peer.faces.web.limits import UPLOAD_MAX, UPLOAD_STAYS, UPLOADS_AT_ONCE
+from chatapp.peer.faces.web.limits import UPLOAD_MAX, UPLOAD_STAYS, UPLOADS_AT_ONCE, WINDOW_STAYS
 from chatapp.peer.faces.web.members import uploads as module
 from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.words import members as words
@@ -66,9 +66,11 @@ async def pieces(*given: bytes, fault: BaseException | None = None) -> AsyncIter
         raise fault
 
 
+@pytest.mark.parametrize("has_page", [True, False])
 async def test_a_file_is_offered_and_its_copy_goes_when_it_is_taken_back(
     browser: Browser,  # noqa: F811
     village: Village,  # noqa: F811
+    has_page: bool,
 ) -> None:
     async with village.peer("bob") as bob:
         await bob.ready()
@@ -87,8 +89,15 @@ async def test_a_file_is_offered_and_its_copy_goes_when_it_is_taken_back(
         node = node_of(browser.alice)  # type: ignore[attr-defined]
         (ours,) = await node.request(ListFiles())
         assert ours.path == str(copy)
+        if not has_page:
+            browser.window.seen_at -= WINDOW_STAYS
+            browser.windows.sweep()
+            assert len(browser.windows) == 0
         await node.request(Retract(id=ours.id))
+        if not has_page:
+            browser.windows.sweep()
         await until(lambda: not copies(browser))
+        await until(lambda: not browser.windows.uploads.has_any)
 
 
 async def test_a_file_for_nobody_is_not_offered_and_it_is_said(browser: Browser) -> None:  # noqa: F811
@@ -183,7 +192,7 @@ async def test_files_at_a_time_and_bytes_on_the_disk_are_bounded(
     assert refused.value.refusal.status == 429
     for path in paths:
         await uploads.settle(path, is_offered=True)
-    monkeypatch.setattr(module, "UPLOADS_KEPT_MAX", UPLOADS_AT_ONCE + 1)
+    uploads = Uploads(tmp_path, most=UPLOADS_AT_ONCE + 1)
     with pytest.raises(RequestRefused) as refused:
         await uploads.take("x", 2, pieces(b"xx"))
     assert words.TOO_MUCH_UPLOADED in refused.value.refusal.text

@@ -1,0 +1,72 @@
+"""Files on a visitor's page: sent by its form and by its script, and given for storing alone."""
+
+import re
+from pathlib import Path
+
+from tests.peer.faces.web.asking import HOST, Answer, ask
+from tests.peer.faces.web.town import Browser, web_desk
+
+PDF = b"%PDF-" + b"x" * 70_000
+
+
+async def upload(browser: Browser, name: str, content: bytes, **headers: str) -> Answer:
+    sent = {
+        "cookie": browser.cookie,
+        "accept": "application/json",
+        "content-length": str(len(content)),
+        **{header.replace("_", "-"): value for header, value in headers.items()},
+    }
+    app = browser._desk.app.asgi
+    return await ask(app, f"/upload?name={name}", method="POST", headers=sent, body=(content,))
+
+
+async def test_a_visitor_sends_files_by_script_and_form(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha = await desk.visitor("Asha Rao")
+        await desk.shows("Asha Rao")
+        assert 'enctype="multipart/form-data"' in await asha.until('id="composer"')
+        answer = await upload(asha, "..%2Freport.pdf", PDF)
+        assert answer.status == 204, answer.text
+        await desk.shows("[file report.pdf, 70,005 bytes]")
+        assert "report.pdf" in await asha.until("report.pdf", path="/log")
+
+        part = b'--b\r\ncontent-disposition: form-data; name="file"; filename="<b>.pdf"\r\n\r\n'
+        form = part + PDF + b"\r\n--b--\r\n"
+        answer = await upload(asha, "", form, content_type="multipart/form-data; boundary=b")
+        assert answer.status == 204, answer.text
+        await desk.shows("[file _b_.pdf, 70,005 bytes]")
+
+        refused = await upload(asha, "page.html", b"<script>")
+        assert (refused.status, "pdf" in refused.text) == (422, True)
+        refused = await upload(asha, "a.pdf", b"<script>alert(1)</script>")
+        assert refused.status == 422
+        refused = await upload(asha, "a.pdf", b"", content_length="99000000")
+        assert refused.status == 413
+        foreign = await upload(asha, "a.pdf", PDF, origin="http://evil.example")
+        assert foreign.status == 403
+
+
+async def test_files_are_given_to_their_own_visitor_and_never_run(tmp_path: Path) -> None:
+    async with web_desk(tmp_path) as desk:
+        asha, other = await desk.visitor("Asha Rao"), desk.browser()
+        await upload(asha, "report.pdf", PDF)
+        await desk.stop_gateway()  # then the page knows the place of its own lines, too
+        desk.start_gateway()
+        page = await asha.until("download", path="/log")
+        link = re.findall(r'href="(file/\d+)" download', page)[0]
+        app = desk.app.asgi
+        given = await ask(app, f"/{link}", headers={"host": HOST, "cookie": asha.cookie})
+        assert (given.status, len(given.text)) == (200, len(PDF))
+        assert given.headers["content-disposition"].startswith("attachment")
+        assert "sandbox" in given.headers["content-security-policy"]
+        assert given.headers["x-content-type-options"] == "nosniff"
+        assert given.headers["content-type"] == "application/octet-stream"
+        shown = await ask(app, f"/{link}?show=1", headers={"host": HOST, "cookie": asha.cookie})
+        assert shown.headers["content-disposition"].startswith("attachment")  # no picture
+        for cookie, path in (
+            (other.cookie, link),
+            (asha.cookie, "file/1"),
+            (asha.cookie, "file/x"),
+        ):
+            refused = await ask(app, f"/{path}", headers={"host": HOST, "cookie": cookie})
+            assert refused.status == 404

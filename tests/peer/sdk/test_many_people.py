@@ -1,0 +1,43 @@
+"""Of whom a program knows when the registry does not tell everybody of everybody."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from chatapp.peer.api import events
+from chatapp.peer.api.conversations import person
+from chatapp.peer.api.events import MessageState
+from tests.peer.faces.full.playing import alices_screen
+from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
+from tests.support.nodes import node_of
+
+__all__ = ["village"]
+
+NAMES = ("bob", "carol", "Carl", "dave", "erin")
+
+
+async def test_others_are_found_by_name(village: Village) -> None:
+    await village.close_registry()
+    await village.open_registry(broadcast_up_to=3)
+    async with AsyncExitStack() as stack:
+        peers = {name: await stack.enter_async_context(village.peer(name)) for name in NAMES}
+        screen = await stack.enter_async_context(alices_screen(village))
+        alice = screen.peer
+        async with asyncio.timeout(WITHIN):
+            await node_of(alice).until(lambda core: core.roster.interest.is_on)
+        assert await alice.online_count() == 6
+        assert [one.name for one in alice.people()] == ["alice"]
+        found = await alice.find("CAR")
+        assert [(one.name, one.online) for one in found.people] == [("Carl", True), ("carol", True)]
+        assert not found.more
+        page = await alice.find(after="bob", limit=2)
+        assert ([one.name for one in page.people], page.more) == (["Carl", "carol"], True)
+        assert (await alice.find("no name")).people == ()
+        await screen.type("who")
+        await screen.shows("5 others are online: who m shows whose")
+        await screen.type("who car")
+        await screen.shows("Carl is online", "carol is online")
+        await screen.type("who x")
+        await screen.shows("No name begins with x.")
+        assert await outcome_of(await alice.send("dave", "hi")) is MessageState.DELIVERED
+        assert (await next_of(peers["dave"], events.Said)).conversation == person("alice")
+        assert [one.name for one in alice.people()] == ["alice", "dave"]
