@@ -180,13 +180,6 @@ def decode_file_notice(payload: bytes) -> FileNotice:
     return _decode_file_notice(payload)  # type: ignore[return-value]
 
 
-def decode_direct_body(body: bytes) -> DirectBody:
-    """Decode the body of a direct message (clause 6.1). Raises DecodeError."""
-    if len(body) > BODY_MAX:
-        raise DecodeError("message body", f"{len(body)} bytes, at most {BODY_MAX}")
-    return _decode_direct_body(body)
-
-
 def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:
     """Decode the body of anything that one peer sends another. Raises DecodeError.
 

@@ -17,6 +17,7 @@ from chatapp.commands.parsing import (
     RegistryKey,
     single_command,
 )
+from chatapp.peer.faces.web.limits import ACCOUNTS_MAX
 from chatapp.validation import (
     Misuse,
     check_options,
@@ -41,7 +42,6 @@ _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
 _OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
 _TITLE_MAX: Final = 80
-_MEMBERS_MAX: Final = 1_000
 _FAILED: Final = 1
 
 
@@ -156,8 +156,8 @@ def _title_from(options: WebOptions) -> str:
 def _members_from(count: int | None, *, is_private: bool) -> int:
     if count is None:
         return 0
-    if not 1 <= count <= _MEMBERS_MAX:
-        raise Misuse(f"--members: has to be between 1 and {_MEMBERS_MAX:,}")
+    if not 1 <= count <= ACCOUNTS_MAX:
+        raise Misuse(f"--members: has to be between 1 and {ACCOUNTS_MAX:,}")
     if not is_private:
         raise Misuse(
             "--members: passphrases go by https alone: listen at 127.0.0.1, and name a proxy with TLS"

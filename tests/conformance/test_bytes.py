@@ -16,9 +16,9 @@ from nacl.signing import SigningKey
 
 from chatapp.wire.codec import (
     decode_card,
-    decode_direct_body,
     decode_frames,
     decode_hello,
+    decode_message_body,
     decode_notice,
     decode_request,
     decode_row,
@@ -87,7 +87,7 @@ def test_the_digest_of_people_is_that_of_the_document() -> None:
 def test_later_elements_are_ignored() -> None:
     """Clause 1.3: "A reader ignores elements behind those that it knows, so that a later version
     can add some. Only a card never has more elements than are listed here"."""
-    assert decode_direct_body(by_hand.packed([5, "hi", "later", [1]])).text == "hi"
+    assert decode_message_body(by_hand.packed([5, "hi", "later", [1]])).text == "hi"
     assert decode_frames(by_hand.packed([[10, 7, "later"]])) == decode_frames(
         by_hand.packed([[10, 7]])
     )

@@ -41,7 +41,7 @@ ALONE: Final[dict[type[Message], Decode]] = {
     Card: codec.decode_card,
     Row: codec.decode_row,
     TableBatch: codec.decode_table_batch,
-    DirectBody: codec.decode_direct_body,
+    DirectBody: codec.decode_message_body,
     DirectGroupLine: codec.decode_message_body,
     SignedLetter: codec.decode_signed_letter,
     LetterBody: codec.decode_letter_body,

@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatapp.wire.codec import (
-    decode_direct_body,
     decode_frames,
+    decode_message_body,
     decode_notice,
     decode_request,
     decode_table_batch,
@@ -105,8 +105,8 @@ def test_deep_nesting(opening: bytes, depth: int) -> None:
 )
 def test_text_that_is_not_utf_8_is_refused_like_anything_else(bad: bytes) -> None:
     text = bytes([0xA0 | len(bad)]) + bad
-    assert is_taken_or_refused(decode_direct_body, b"\x92\x00\xa2ok")
-    assert not is_taken_or_refused(decode_direct_body, b"\x92\x00" + text)
+    assert is_taken_or_refused(decode_message_body, b"\x92\x00\xa2ok")
+    assert not is_taken_or_refused(decode_message_body, b"\x92\x00" + text)
     for decode in DECODERS:
         # Of a datagram only the frame that holds it is lost.
         is_skipped = decode is decode_frames

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from chatapp.wire.codec import (
     decode_card,
     decode_direct_bodies,
-    decode_direct_body,
     decode_frames,
     decode_group_body,
     decode_hello,
@@ -180,16 +179,16 @@ def test_the_longest_text_fits_whatever_it_is_written_in(letter: str) -> None:
     text = letter * (TEXT_MAX // len(letter.encode()))
     assert len(text.encode()) == TEXT_MAX
     body = DirectBody(at=2**63 - 1, text=text)
-    assert decode_direct_body(encode(body)) == body
+    assert decode_message_body(encode(body)) == body
     line = GroupBody(number=2**63 - 1, floor=0, at=2**63 - 1, text=text)
     assert decode_group_body(encode(line)) == line
 
 
 def test_a_body_over_its_limit_is_refused_before_it_is_read() -> None:
     with pytest.raises(DecodeError, match=f"at most {BODY_MAX}"):
-        decode_direct_body(bytes(BODY_MAX + 1))
+        decode_message_body(bytes(BODY_MAX + 1))
     with pytest.raises(DecodeError):
-        decode_direct_body(encode(DirectBody(at=0, text="🙂" * (BODY_MAX // 4))))
+        decode_message_body(encode(DirectBody(at=0, text="🙂" * (BODY_MAX // 4))))
     with pytest.raises(DecodeError):
         decode_letter_body(
             encode([1, 1, 1, bytes(32), "a", bytes(32), "b", 0, "x" * (TEXT_MAX + 1)])
@@ -220,7 +219,7 @@ def test_bodies_are_decoded_together_if_all_are_direct_messages() -> None:
     longest = padded([5, "direct", None], BODY_MAX)
     assert decode_direct_bodies([]) == []
     assert decode_direct_bodies([*good, longest]) == [
-        decode_direct_body(body) for body in (*good, longest)
+        decode_message_body(body) for body in (*good, longest)
     ]
     for other in (
         b"\xc1",
@@ -231,7 +230,7 @@ def test_bodies_are_decoded_together_if_all_are_direct_messages() -> None:
 
 
 def test_a_direct_body_is_read_up_to_its_limit() -> None:
-    assert decode_direct_body(padded([5, "direct", None], BODY_MAX)) == DirectBody(
+    assert decode_message_body(padded([5, "direct", None], BODY_MAX)) == DirectBody(
         at=5, text="direct"
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.wire.codec import chunk_header, decode_direct_body, encode, unpack_chunk
+from chatapp.wire.codec import chunk_header, decode_message_body, encode, unpack_chunk
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.files import (
     NAME_MAX,
@@ -70,7 +70,7 @@ def test_a_frame_without_a_chunk_is_refused(received: bytes) -> None:
 
 @pytest.mark.parametrize(("size", "pages"), [(2**63, 1), (FILE_MAX + 1, 1), (-1, 0), (1, 513)])
 def test_an_impossible_offer_is_a_message_that_cannot_be_shown(size: int, pages: int) -> None:
-    body = decode_direct_body(encode([1, "plan.pdf", [5, size, bytes(32), [bytes(32)] * pages]]))
+    body = decode_message_body(encode([1, "plan.pdf", [5, size, bytes(32), [bytes(32)] * pages]]))
     assert isinstance(body.relation, Unknown)
 
 

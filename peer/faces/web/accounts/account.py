@@ -131,6 +131,15 @@ class Account:
             await self._close()
 
     async def _close(self) -> None:
+        await self._end()
+        try:
+            await in_thread(partial(self.folder.seal, self.record.lock))
+        except OSError as error:
+            self._seal_at = self._loop.time() + SEALED_AGAIN_AFTER
+            _log.error("a folder is not sealed: %s", quoted(str(error)))
+
+    async def _end(self) -> None:
+        """Close the windows, and the node."""
         for windows in self._windows.values():
             await windows.close()
         self._windows.clear()
@@ -138,11 +147,6 @@ class Account:
         self._peer = self._offer = None
         if peer is not None:
             await close_offered(peer, offer)
-        try:
-            await in_thread(partial(self.folder.seal, self.record.lock))
-        except OSError as error:
-            self._seal_at = self._loop.time() + SEALED_AGAIN_AFTER
-            _log.error("a folder is not sealed: %s", quoted(str(error)))
 
     def end_streams(self) -> None:
         """Let all browsers go, as the program ends."""
@@ -178,12 +182,7 @@ class Account:
             self._is_gone = True
             for windows in self._windows.values():
                 windows.lock()
-                await windows.close()
-            self._windows.clear()
-            peer, offer = self._peer, self._offer
-            self._peer = self._offer = None
-            if peer is not None:
-                await close_offered(peer, offer)
+            await self._end()
             await in_thread(self.folder.remove)
 
     async def _release(self) -> None:
