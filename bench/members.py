@@ -33,10 +33,14 @@ from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import (
     Card,
     FetchTable,
+    PresenceChanged,
     RosterPage,
     Row,
+    Scope,
     TableBatch,
     TablePage,
+    TableScope,
+    Watch,
     listed_card,
 )
 from chatapp.wire.roster import entries_of
@@ -94,6 +98,10 @@ class Member:
         """What came on the link."""
         self.spoke_at = 0.0
         """When it last said something on the link."""
+        self.watches: list[bytes] = []
+        """Of whom it wants to be told where the registry does not tell of everybody."""
+        self.changes_heard = 0
+        """News of them."""
         self.rows: dict[bytes, Row] | None = None
         """The table itself, for members that look into rows."""
         self._begun: LinkOpening | None = None
@@ -205,6 +213,11 @@ class Member:
                 self.granted = notice
             case MailBatch():
                 self.has_mail_answer = True
+            case TableScope(scope=Scope.INTEREST) if self.watches and not self.is_fetching:
+                self.is_fetching = True  # once
+                self.request(Watch(1, 0, self.watches, []))
+            case PresenceChanged(reference=0, people=people):
+                self.changes_heard += len(people)
             case _:
                 pass
 

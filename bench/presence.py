@@ -1,4 +1,5 @@
-"""T1: one person's status changes, or many people's do, and 10,000 people online are told by UDP.
+"""T1: one person's status changes, or many people's do, and 10,000 people online are told by UDP. T2:
+the same where each is told only of those whom they watch.
 
 The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not
 slow the sender. A C program sends the same bytes to the same sockets.
@@ -28,6 +29,11 @@ CHANGING: Final = 8
 """People who come and go, one after the other."""
 CHANGES: Final = 50
 """Changes a second when many come and go."""
+_CHANGED: Final = 50
+"""People who come and go where each is told of those whom it watches."""
+WATCHED: Final = 20
+"""How many of them everybody watches who comes in then."""
+NEWCOMERS: Final = 70
 _BUSY_FOR: Final = 4.0
 _DEAREST_ROUNDS: Final = 3
 _CALM_WITHIN: Final = 60.0
@@ -78,6 +84,11 @@ def spread(stamps: list[float]) -> float:
 
 class Changing:
     """A person who comes and goes, without a link."""
+
+    @property
+    def identity(self) -> bytes:
+        """Their identity key."""
+        return self._member.card.identity
 
     def __init__(self, servers: Sequence[Server], index: int, counter: int) -> None:
         self._member = Member(index, counter=counter)
@@ -257,6 +268,53 @@ def t1(plan: Plan) -> Iterator[Figure]:
             ours=found,
             sense=LOWER,
             bound=bound,
+        )
+
+
+def t2(plan: Plan) -> Iterator[Figure]:
+    """Measure T2: each peer is told only of those whom it watches."""
+    online = ONLINE if not plan.is_quick else 1_000
+    counter = time.time_ns() // 1_000_000
+    changes: list[float] = []
+    newcomers: list[tuple[float, float]] = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        registry = stack.enter_context(
+            RegistryProcess(folder / "data", broadcast_up_to=online // 2)
+        )
+        around = stack.enter_context(
+            Crowd(registry.servers, [Member(one, counter=counter) for one in range(online)])
+        )
+        around.join(links=False)
+        changing = [Changing(registry.servers, online + one, counter) for one in range(_CHANGED)]
+        first = online + _CHANGED
+        for turn in plan.rounds():
+            begin = first + turn * NEWCOMERS
+            coming = [Member(one, counter=counter) for one in range(begin, begin + NEWCOMERS)]
+            for member in coming:
+                member.watches = [one.identity for one in changing][:WATCHED]
+            crowd = stack.enter_context(Crowd(registry.servers, coming))
+            before = registry.cpu()
+            crowd.join()
+            crowd.quiet()
+            cpu = (registry.cpu() - before) / NEWCOMERS * 1e3
+            size = sum(member.bytes_heard for member in coming) / NEWCOMERS / 1_024
+            newcomers.append((cpu, size))
+            before, heard = registry.cpu(), sum(member.changes_heard for member in coming)
+            for somebody in changing:
+                somebody.change()
+            crowd.quiet()
+            changes.append((registry.cpu() - before) / len(changing) * 1e3)
+            if sum(member.changes_heard for member in coming) - heard < NEWCOMERS * WATCHED:
+                raise Failed("somebody was not told of a change")
+    what = f"by interest, {online:,} online"
+    for about, unit, ours, bound in (
+        (f"one change, which {NEWCOMERS} watch, CPU at the registry", "ms", changes, 2.0),
+        ("CPU at the registry a newcomer", "ms", [cpu for cpu, _ in newcomers], 2.0),
+        ("a newcomer hears on the link", "KiB", [size for _, size in newcomers], 24.0),
+    ):
+        yield Figure(
+            goal="T2", what=f"{what}: {about}", unit=unit, ours=ours, sense=LOWER, bound=bound
         )
 
 

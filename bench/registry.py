@@ -8,9 +8,14 @@ from typing import Final, Self
 
 from bench.machine import CHECKOUT, Process, free_port
 
-_SETTINGS = {"CHATAPP_LEASE": "3600", "CHATAPP_REQUESTS": "10000000"}
-"""Members of a load send no signs of life and must not count as away during a measurement; and one
-of them requests as much as a crowd would."""
+_SETTINGS = {
+    "CHATAPP_LEASE": "3600",
+    "CHATAPP_REQUESTS": "10000000",
+    "CHATAPP_BROADCAST_UP_TO": "100000",
+}
+"""Members of a load send no signs of life and must not count as away during a measurement; one of
+them requests as much as a crowd would; and everybody is told of everybody, unless a measure asks for
+less."""
 
 Server = tuple[str, int]
 """A host and a port for UDP and TCP."""
@@ -26,11 +31,14 @@ class RegistryProcess(Process):
         options: Sequence[str] = (),
         *,
         prefix: Sequence[str] = (),
+        broadcast_up_to: int = 0,
     ) -> None:
-        """`prefix`: the words before the command."""
+        """`prefix`: the words before the command. `broadcast_up_to`: people online of whom
+        everybody is told; 0: any number."""
         self.port = port or free_port()
         self.folder = folder
         self.options: Final = list(options)
+        told = {"CHATAPP_BROADCAST_UP_TO": str(broadcast_up_to)} if broadcast_up_to else {}
         super().__init__(
             [
                 *prefix,
@@ -42,7 +50,7 @@ class RegistryProcess(Process):
                 str(folder),
                 *options,
             ],
-            env=_SETTINGS,
+            env=_SETTINGS | told,
         )
         try:
             self.lines_until("listening")

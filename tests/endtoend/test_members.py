@@ -175,7 +175,9 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
     await alice.says("never read")
     desk.gateway.signal(signal.SIGKILL)
     await desk.gateway.ends()
+    await expect(alice.page.locator("#banner")).to_be_visible()
     desk.gateway = await desk.start_gateway()
+    await expect(alice.page.locator("#banner")).to_be_hidden()
     await alice.says("and then")
     for text in ("and then", "never read", "stored, and not answered"):
         await bob.reads(text)

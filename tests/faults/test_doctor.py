@@ -10,6 +10,7 @@ from tests.cast.lines import BYE, WELCOME, beginning
 from tests.cast.stage import CHATAPP, Stage
 from tests.faults.namespaces import PORT, Town
 from tests.faults.routers import RoutedLab, routed_lab_or_skip
+from tests.faults.size import only_whole
 
 BOTH_SILENT = "no answer. The server's machine is off or has another address, or a firewall drops"
 
@@ -33,6 +34,7 @@ def about(lines: list[str], title: str) -> str:
     return line
 
 
+@only_whole
 async def test_each_way_to_the_server_blocked(stage: Stage, lab: RoutedLab) -> None:
     town = Town(lab, stage)
     lab.machine("alice")
@@ -78,6 +80,7 @@ async def test_each_way_to_the_server_blocked(stage: Stage, lab: RoutedLab) -> N
     assert "this machine has no way to that address" in about(lines, "UDP")
 
 
+@only_whole
 async def test_each_way_to_a_person_blocked(stage: Stage, lab: RoutedLab) -> None:
     town = Town(lab, stage)
     await town.registry()

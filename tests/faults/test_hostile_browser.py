@@ -22,7 +22,7 @@ from tests.cast.program import Program
 from tests.cast.stage import CHATAPP, Stage
 from tests.faults.conftest import Note
 from tests.faults.machine import MIB, limited, memory_of
-from tests.faults.size import bar, dose
+from tests.faults.size import bar, dose, only_whole
 from tests.support.ports import free_port
 
 DESCRIPTORS: Final = dose(400, 2_000)
@@ -296,6 +296,7 @@ async def test_others_are_served_whatever_one_browser_does(
     assert grown < GROWN_MAX
 
 
+@only_whole
 async def test_the_log_has_at_most_a_line_a_second_whatever_clients_do(
     outspoken_stage: Stage,
 ) -> None:

@@ -12,6 +12,7 @@ from tests.cast.program import Program
 from tests.cast.stage import CHATAPP, Stage, copy_folder
 from tests.cast.terminal import Terminal
 from tests.faults.routers import SwitchedLab, switched_lab_or_skip
+from tests.faults.size import only_whole
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("zeroconf") is None, reason="needs zeroconf"
@@ -129,6 +130,7 @@ async def met(newcomer: Newcomer, machine: str, *answers: tuple[str, str]) -> Te
     return terminal
 
 
+@only_whole
 async def test_a_rogue_that_announces_the_known_key_gets_nobody(
     stage: Stage, lab: SwitchedLab, newcomer: Newcomer
 ) -> None:
@@ -168,6 +170,7 @@ async def test_a_rogue_that_announces_the_known_key_gets_nobody(
     await rogue.sees("[The table is empty.]")
 
 
+@only_whole
 async def test_the_true_registry_is_found_at_its_new_address(
     stage: Stage, lab: SwitchedLab, newcomer: Newcomer
 ) -> None:

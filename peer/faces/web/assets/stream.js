@@ -25,6 +25,22 @@ function put(id, html, isSameVisitor) {
   if (focused && find(focused)) find(focused).focus();
 }
 
+// News waits while a button is pressed, but not for long: a click on what is replaced meanwhile is lost.
+const PRESSED_MAX = 2000;
+const press = { isDown: false, heard: [], timer: null };
+
+function letGo() {
+  clearTimeout(press.timer);
+  press.isDown = false;
+  for (const hear of press.heard.splice(0)) hear();
+}
+
+document.addEventListener("pointerdown", () => {
+  press.isDown = true;
+  press.timer = setTimeout(letGo, PRESSED_MAX);
+}, true);
+for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => setTimeout(letGo, 0), true);  // after the click
+
 // The stream. It is closed at the first error: a browser that opens a stream again by itself hands the cookie and the secret
 // address to whoever has the port by then.
 class Feed {
@@ -60,6 +76,7 @@ class Feed {
   }
 
   hear(piece) {
+    if (press.isDown) { press.heard.push(() => this.hear(piece)); return; }
     if (piece.locked) { this.stream.close(); location.reload(); return; }
     if (piece.bye) { this.end(); return; }
     unwarn(this.away, NOT_DONE);
