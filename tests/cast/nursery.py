@@ -8,7 +8,6 @@ own; how the program itself begins is tested by those that start it anew (`is_fo
 import asyncio
 import atexit
 import contextlib
-import fcntl
 import json
 import os
 import selectors
@@ -17,7 +16,6 @@ import socket
 import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -74,7 +72,7 @@ class Forked:
         self,
         stdin: asyncio.StreamWriter | None,
         stdout: asyncio.StreamReader | None,
-        stderr: asyncio.StreamReader | None,
+        stderr: asyncio.StreamReader,
         status: asyncio.StreamReader,
     ) -> None:
         self.stdin: Final = stdin
@@ -92,19 +90,17 @@ class Forked:
         stdin: int,
         stdout: int,
         environment: Mapping[str, str],
-        limit: int = 1 << 16,
-        stderr: int = asyncio.subprocess.PIPE,
-        is_terminal: bool = False,
+        limit: int,
     ) -> "Forked":
-        """Begin ChatApp with these words. `stdin`, `stdout`, `stderr`: as of `asyncio.subprocess`.
-        `is_terminal`: whether `stdin` is to be its controlling terminal."""
+        """Begin ChatApp with these words. `stdin`, `stdout`: as of `asyncio.subprocess`."""
         with contextlib.ExitStack() as theirs:
             read_in, in_writer = await _input(stdin, theirs)
             write_out, out_reader = await _output(stdout, theirs, limit)
-            write_err, err_reader = await _output(stderr, theirs, limit)
+            write_err, err_reader = await _output(asyncio.subprocess.PIPE, theirs, limit)
             write_status, status = await _output(asyncio.subprocess.PIPE, theirs, limit)
+            assert err_reader is not None
             assert status is not None
-            request = json.dumps([list(words), dict(environment), is_terminal]).encode()
+            request = json.dumps([list(words), dict(environment)]).encode()
             socket.send_fds(_nursery(), [request], [read_in, write_out, write_err, write_status])
         forked = cls(in_writer, out_reader, err_reader, status)
         (forked.pid,) = _STATUS.unpack(await status.readexactly(_STATUS.size))
@@ -112,8 +108,6 @@ class Forked:
 
     async def wait(self) -> int:
         """Wait for its end; returns the exit status."""
-        if self.returncode is not None:
-            return self.returncode
         (status,) = _STATUS.unpack(await self._status.readexactly(_STATUS.size))
         self.returncode = os.waitstatus_to_exitcode(status)
         await self._status.read()
@@ -230,16 +224,13 @@ def _reap(running: dict[int, int]) -> None:
             os.close(running.pop(pid))
 
 
-def _become(request: tuple[list[str], dict[str, str], bool], descriptors: list[int]) -> list[str]:
-    words, environment, is_terminal = request
+def _become(request: tuple[list[str], dict[str, str]], descriptors: list[int]) -> list[str]:
+    words, environment = request
     *streams, status = descriptors
     os.close(status)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    if is_terminal:  # that a closed one hangs up
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(environment)
     return words

@@ -14,13 +14,12 @@ import sys
 import termios
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypedDict
+from typing import Any, Final, Self
 
 import pyte
 
 from chatapp.peer.words.answers import TYPE_HELP
 from tests.cast.lines import UPDATED, WELCOME
-from tests.cast.nursery import Forked, Process, can_fork
 from tests.cast.people import Person
 from tests.cast.program import WITHIN
 from tests.cast.stage import CHATAPP, QUIET, Stage
@@ -50,9 +49,7 @@ hangs up."""
 class Terminal:
     """One terminal and the peer that runs on it."""
 
-    def __init__(
-        self, process: Process, master: int, modes_before: list[Any], *, answers: bool
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, master: int, *, answers: bool) -> None:
         self.drawn = ""
         """All output so far, escape sequences included."""
         self._process = process
@@ -64,7 +61,7 @@ class Terminal:
         self._screen = pyte.Screen(80, 24)
         self._stream = pyte.Stream(self._screen)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.modes_before: Final = modes_before
+        self.modes_before: Final = termios.tcgetattr(master)
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
@@ -75,35 +72,34 @@ class Terminal:
         environment: dict[str, str] | None = None,
         answers: bool = True,
         inside: Sequence[str] = (),
-        is_forked: bool = False,
     ) -> Self:
         """Start ChatApp with these arguments on a terminal of 24 lines of 80, which answers when it
         is asked where its cursor is (as a screen does, and a program that plays one does not).
-        `inside`: what runs a command elsewhere. `is_forked`: as for a program."""
+        `inside`: what runs a command elsewhere."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        modes = termios.tcgetattr(master)
-        own = {
-            "TERM": "xterm-256color",
-            "CHATAPP_HOME": str(home),
-            "XDG_DATA_HOME": str(home / "user"),
-            **QUIET,
-            **(environment or {}),
-        }
-        everything = {**os.environ, **own}
-        process: Process
-        if is_forked and not inside and can_fork(CHATAPP, own):
-            process = await Forked.start(
-                words, **_all_of(slave), environment=everything, is_terminal=True
-            )
-        else:
-            command = (*inside, sys.executable, "-c", _TAKE_TERMINAL, *CHATAPP, *words)
-            process = await asyncio.create_subprocess_exec(
-                *command, **_all_of(slave), env=everything
-            )
+        process = await asyncio.create_subprocess_exec(
+            *inside,
+            sys.executable,
+            "-c",
+            _TAKE_TERMINAL,
+            *CHATAPP,
+            *words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={
+                **os.environ,
+                "TERM": "xterm-256color",
+                "CHATAPP_HOME": str(home),
+                "XDG_DATA_HOME": str(home / "user"),
+                **QUIET,
+                **(environment or {}),
+            },
+        )
         os.close(slave)
         os.set_blocking(master, False)
-        return cls(process, master, modes, answers=answers)
+        return cls(process, master, answers=answers)
 
     def press(self, keys: str) -> None:
         """Type these keys; Enter is a carriage return."""
@@ -220,16 +216,6 @@ class Terminal:
             os.write(self._master, _HERE)
         self._asking = asked[-len(_WHERE) + 1 :]
         self._news.set()
-
-
-class _Streams(TypedDict):
-    stdin: int
-    stdout: int
-    stderr: int
-
-
-def _all_of(terminal: int) -> _Streams:
-    return {"stdin": terminal, "stdout": terminal, "stderr": terminal}
 
 
 def _is_news(row: str) -> bool:

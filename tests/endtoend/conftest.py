@@ -100,7 +100,7 @@ async def hall(filled_hall: Hall) -> Hall:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def at_terminal(stage: Stage, is_forked: bool) -> AsyncIterator[Open]:
+async def at_terminal(stage: Stage) -> AsyncIterator[Open]:
     """Open terminals with peers on them; all are closed at the end."""
     terminals: list[Terminal] = []
 
@@ -111,11 +111,7 @@ async def at_terminal(stage: Stage, is_forked: bool) -> AsyncIterator[Open]:
         if name in stage.codes:
             environment.setdefault("CHATAPP_CODE", stage.codes[name])
         terminal = await Terminal.open(
-            *words,
-            home=stage.folder / name,
-            environment=environment,
-            answers=answers,
-            is_forked=is_forked,
+            *words, home=stage.folder / name, environment=environment, answers=answers
         )
         terminals.append(terminal)
         return terminal

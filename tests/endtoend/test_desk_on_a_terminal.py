@@ -17,7 +17,7 @@ async def ana(stage: Stage) -> AsyncIterator[Terminal]:
     """Return a visitor whose registry is there, before the form is filled in."""
     registry = await stage.registry("--operator", "bob")
     words = ("--desk", "127.0.0.1", str(stage.port))
-    terminal = await Terminal.open(*words, home=stage.folder / "ana", is_forked=True)
+    terminal = await Terminal.open(*words, home=stage.folder / "ana")
     try:
         await terminal.shows("[Your full name:]")
         yield terminal
@@ -33,7 +33,7 @@ async def again(stage: Stage) -> AsyncIterator[Callable[[], Awaitable[Terminal]]
 
     async def start() -> Terminal:
         words = ("--desk", "127.0.0.1", str(stage.port))
-        opened.append(await Terminal.open(*words, home=stage.folder / "ana", is_forked=True))
+        opened.append(await Terminal.open(*words, home=stage.folder / "ana"))
         return opened[-1]
 
     yield start

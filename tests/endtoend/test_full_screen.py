@@ -17,12 +17,6 @@ MOUSE_OFF = "\x1b[?1000l"
 FULL = "--full"
 
 
-@pytest.fixture(scope="module")
-def is_forked() -> bool:
-    """The full screen takes the terminal of the process that loads it."""
-    return False
-
-
 async def has(terminal: Terminal, *texts: str, first: str = "") -> None:
     """Wait until the screen has all these texts. `first`: begins the first row."""
     try:

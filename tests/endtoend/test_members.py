@@ -43,7 +43,7 @@ class Desk:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with playing(tmp_path, is_forked=True) as stage:
+    async with playing(tmp_path) as stage:
         desk = Desk(stage)
         await desk.open()
         yield desk
