@@ -12,9 +12,9 @@ import uvloop
 
 from tests.faults.size import IS_WHOLE
 
-ON_BOTH_LOOPS: Final = {"sdk", "node", "rpc", "doctor"} if IS_WHOLE else {"sdk"}
-"""Folders whose asynchronous tests run once on each loop. The SDK stands on the others, so they do
-so in `make faults` only."""
+ON_BOTH_LOOPS: Final = {"sdk", "node", "rpc", "doctor"} if IS_WHOLE else {"sdk/test_client.py"}
+"""Folders and files whose asynchronous tests run once on each loop. A program of others begins with
+the client; all that it stands on is tried so in `make faults` only."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def pytest_asyncio_loop_factories(
     asyncio's loop alone takes."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     assert isinstance(item, pytest.Function)
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    if folder in ON_BOTH_LOOPS and not hasattr(item.module, "Town"):
+    file = item.path.relative_to(Path(__file__).parent)
+    if {file.parts[0], str(file)} & ON_BOTH_LOOPS and not hasattr(item.module, "Town"):
         loops["uvloop"] = uvloop.new_event_loop
     return loops
