@@ -547,6 +547,8 @@ class DraftKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     conversation: Conversation
     text: str
+    window: int = 0
+    """Where it is typed, as in `KeepDraft`."""
 
 
 class OfferedFile(msgspec.Struct, frozen=True, kw_only=True):

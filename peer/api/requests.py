@@ -492,6 +492,8 @@ class KeepDraft(Command, frozen=True, kw_only=True):
 
     conversation: Conversation
     text: str
+    window: int = 0
+    """A number of its own by which a window knows its own drafts; 0 for none."""
 
 
 class ListUnshown(Request[Unshown], frozen=True, kw_only=True):

@@ -208,10 +208,14 @@ class PeerCore(NodeCore):
         self._out.records += [ReadUpTo(key, is_group, id_) for key, is_group in keys]
         self._out.events.append(events.ConversationRead(conversation=conversation, id=id_))
 
-    def note_draft(self, conversation: conversations.Conversation, text: str) -> None:
-        """Note what the user has begun to type in a conversation."""
+    def note_draft(
+        self, conversation: conversations.Conversation, text: str, *, window: int = 0
+    ) -> None:
+        """Note what the user has begun to type in a conversation. `window`: as in `KeepDraft`."""
         self._out.records.append(DraftChanged(conversation, text))
-        self._out.events.append(events.DraftKept(conversation=conversation, text=text))
+        self._out.events.append(
+            events.DraftKept(conversation=conversation, text=text, window=window)
+        )
 
     def note_key(self, line: int, key: int) -> None:
         """Note by which key another program of the user asked for a line of ours."""

@@ -681,7 +681,7 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
     check_length(request.text)
     drafts, what = node.drafts, request.conversation
     drafts.pop(what, None)
-    node.core.note_draft(what, request.text)
+    node.core.note_draft(what, request.text, window=request.window)
     if request.text:
         drafts[what] = request.text
         if len(drafts) > DRAFTS_MAX:

@@ -406,8 +406,8 @@ class FlowView(View):
             match event:
                 case events.ConversationRead():
                     self._read(event)
-                case events.DraftKept(conversation=where, text=text):
-                    self._draft_kept(where, text)
+                case events.DraftKept():
+                    self._draft_kept(event)
                 case events.ProgramChanged():
                     self._drafts.clear()  # the program that knew them has ended
                 case events.EnteredRoom() | events.LeftRoom():
@@ -467,12 +467,13 @@ class FlowView(View):
         if self._place is not None and self._place != before and self._place in self._drafts:
             self._changes.draft = ("", self._drafts[self._place])
 
-    def _draft_kept(self, where: Conversation, text: str) -> None:
+    def _draft_kept(self, event: events.DraftKept) -> None:
         """Take over what was typed in another window, unless the user types here as well."""
+        where, text = event.conversation, event.text
         former = self._drafts.pop(where, "")
         if text:
             self._drafts[where] = text
-        if text != former and where == self._bare_to():
+        if event.window != self._window and text != former and where == self._bare_to():
             self._changes.draft = (former, text)
 
     def is_known(self, text: str) -> bool:
@@ -489,10 +490,10 @@ class FlowView(View):
         drafts: list[KeepDraft] = []
         former, self._drafted_in = self._drafted_in, place
         if former is not None and former != place and self._drafts.pop(former, ""):
-            drafts.append(KeepDraft(conversation=former, text=""))
+            drafts.append(KeepDraft(conversation=former, text="", window=self._window))
         if place is not None and self._drafts.get(place) != text:
             self._drafts[place] = text
-            drafts.append(KeepDraft(conversation=place, text=text))
+            drafts.append(KeepDraft(conversation=place, text=text, window=self._window))
         return drafts
 
     # --- what is typed

@@ -582,24 +582,27 @@ class ScreenView(View):
         if text == pane.kept or len(text) > LINE_MAX or pane.conversation == DESK:
             return None
         pane.kept = text
-        return KeepDraft(conversation=pane.conversation, text=text)
+        return KeepDraft(conversation=pane.conversation, text=text, window=self._window)
 
     def _keep_drafts_again(self) -> None:
         """Tell the program that runs the peer now what the last one knew."""
         for pane in self.panes.all():
             if pane.kept:
-                self._begin(self._keep(KeepDraft(conversation=pane.conversation, text=pane.kept)))
+                kept, pane.kept = pane.kept, ""
+                if (draft := self.keep_draft(pane, kept)) is not None:
+                    self._begin(self._keep(draft))
 
     @staticmethod
     def _keep(draft: KeepDraft) -> Steps:
         with contextlib.suppress(ChatAppError):  # then the others do not know
             yield draft
 
-    def _draft_kept(self, pane: Pane, text: str) -> None:
+    def _draft_kept(self, event: events.DraftKept) -> None:
         """Take over what was typed in another window, unless the user types here as well."""
+        pane, text = self.panes.pane(event.conversation), event.text
         former, pane.kept = pane.kept, text
-        if text == former:
-            return  # most likely it is from here
+        if event.window == self._window or text == former:
+            return
         if pane is self.open_pane:
             self._changes.draft = (former, text)
         elif pane.draft == former:
@@ -707,8 +710,8 @@ class ScreenView(View):
                     self._open(desk)
                 else:  # what is being typed is for the conversation that is open
                     desk.unread, desk.calls = desk.unread + 1, True
-            case events.DraftKept(conversation=what, text=text):
-                self._draft_kept(self.panes.pane(what), text)
+            case events.DraftKept():
+                self._draft_kept(event)
             case events.ProgramChanged():
                 self._keep_drafts_again()
                 self._begin(self._load_files())

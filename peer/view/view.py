@@ -221,6 +221,8 @@ class View:
         """The key of the next thing that it sends; 0 for none."""
         self._completions: Final = completions
         self._draw_line: Final = draw_line
+        self._window: Final = draw_line()
+        """By which this window knows its own drafts."""
         self._explain_taken: Final = start.explain_taken
         self._has_started = start.is_over
         self._changes = Changes()

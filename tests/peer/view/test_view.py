@@ -382,7 +382,12 @@ class Prompt:
 
     def kept_elsewhere(self, where: Conversation, text: str) -> tuple[str, str] | None:
         """Return what this puts into the prompt: in the place of what, and what."""
-        self._happens(self.view.state.rooms, events.DraftKept(conversation=where, text=text))
+        return self.hears(requests.KeepDraft(conversation=where, text=text))
+
+    def hears(self, kept: requests.KeepDraft) -> tuple[str, str] | None:
+        """Return what it puts into the prompt that all windows are told of this draft."""
+        told = events.DraftKept(conversation=kept.conversation, text=kept.text, window=kept.window)
+        self._happens(self.view.state.rooms, told)
         return self.view.take_changes().draft
 
     def keeps(self, text: str) -> dict[str, str]:
@@ -459,6 +464,15 @@ def test_what_is_typed_and_not_sent_is_shared_with_other_windows() -> None:
     prompt.view.state = replace(prompt.view.state, desk=DeskState(client="Asha Rao"))
     assert prompt.kept_elsewhere(room("den"), "half") is None, "bare lines go to a visitor"
     assert prompt.keeps("half") == {}
+
+
+def test_what_is_heard_of_our_own_drafts_changes_nothing_that_was_typed_since() -> None:
+    prompt = Prompt()
+    prompt.entered("lab")
+    ours = [draft for text in ("h", "he", "") for draft in prompt.view.keep_draft(text)]
+    assert len(ours) == 3
+    assert [prompt.hears(draft) for draft in ours] == [None] * 3
+    assert prompt.kept_elsewhere(room("lab"), "half") == ("", "half")
 
 
 def test_a_room_that_another_window_enters_takes_no_line_unless_there_is_none() -> None:

@@ -141,6 +141,7 @@ function say() {
   outbox.add(text.value, { with: fields.with.value, about: fields.about.value });
   fields.about.value = begun = "";
   text.value = "";
+  clearTimeout(typed);  // the program knows that nothing is typed any more
   text.focus();
 }
 
