@@ -299,7 +299,7 @@ async def test_who_only_has_the_address_of_the_holder_gets_nothing_in(
 ) -> None:
     """Bob is not made to connect more and more often, and gets the file through a tunnel."""
     async with Town() as town:
-        here = await scene(town, tmp_path)
+        here = await scene(town, tmp_path, size=600_000)
         listener = town._network._listeners[here.port]
         others = list[Raw]()
 
@@ -318,7 +318,7 @@ async def test_who_only_has_the_address_of_the_holder_gets_nothing_in(
 async def test_a_holder_who_sends_a_byte_now_and_then_is_left(tmp_path: Path) -> None:
     """The place among the files that are fetched at a time is another file's then."""
     async with Town() as town:
-        here = await scene(town, tmp_path)
+        here = await scene(town, tmp_path, size=600_000)
         listener, others = town._network._listeners[here.port], list[Raw]()
 
         def somebody_else() -> TcpLink:
