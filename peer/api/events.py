@@ -866,6 +866,14 @@ class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     trouble: LinkTrouble
 
 
+class SearchingServers(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """None of the registry's servers has answered at start, and there is no table of an earlier run:
+    we ask them for `seconds` in all. `servers`: the addresses that we ask."""
+
+    servers: tuple[Address, ...]
+    seconds: int
+
+
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry did not answer at start. `table_time`: when our copy of the table was saved;
     None without one."""
@@ -924,6 +932,7 @@ RegistryEvent = (
     | ServerStopPlanned
     | ServerStopCancelled
     | ServerStopping
+    | SearchingServers
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet

@@ -290,6 +290,12 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.ServerStopPlanned(seconds=0, reason=""), ["[The server stops in 0 seconds.]"]),
     (events.ServerStopping(), ["[Server is closing.]"]),
     (events.ServerStopCancelled(), ["[The server does not stop: the plan is cancelled.]"]),
+    (
+        events.SearchingServers(
+            servers=(Address("192.0.2.7", 5_000), Address("::1", 5_001)), seconds=15
+        ),
+        ["[Searching for the server at 192.0.2.7:5000 and [::1]:5001 for 15 s.]"],
+    ),
     (events.NoServerAtStart(table_time=None), ["[Server not responding]", "[Exiting]"]),
     (
         events.NoServerAtStart(table_time=NOON),
