@@ -436,6 +436,10 @@ class MessageReason(Explained):
     )
     DISK_FULL = "disk_full", "the registry's disk is full"
     DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
+    TOO_MANY_ONLINE = (
+        "too_many_online",
+        "so many people are online that the channel takes one line a second",
+    )
     NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
     LEFT_ROOM = "left_room", "we left the room before the registry was back"
     NOT_IN_ROOM = "not_in_room", "we are not in that room"

@@ -172,6 +172,13 @@ LINES: list[tuple[events.Event, list[str]]] = [
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
+        became(EVERYBODY, MessageState.REFUSED, MessageReason.TOO_MANY_ONLINE),
+        [
+            "[Channel message refused: with so many people online it takes one line a second; "
+            "say it again in a few seconds.]"
+        ],
+    ),
+    (
         became(LAB, MessageState.REFUSED, MessageReason.DISK_FAILED),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
