@@ -29,6 +29,9 @@ _BEFORE_PATHS: Final = {
     NTH_AS_PATH.shown: re.compile(r"(?:\d+ +)?as +(.*)"),
 }
 """What stands before a path, in the arguments that have one; a path may have blanks."""
+_LAST_WORD: Final = re.compile(r"[^\s,@]*\Z")
+_ANYBODY: Final = "\0"
+"""Stands for the rest of a name; no name has it."""
 _FIRST: Final = ("send", "join", "who")
 """Commands that are offered before all others."""
 
@@ -48,9 +51,15 @@ class CompletionIndex:
         self.list_paths: Callable[[str], Sequence[str]] = lambda _: ()
         """Returns the paths of files and folders that begin like this; a face on this machine sets
         it."""
+        self.seek: Callable[[str], None] = lambda _: None
+        """Is called with the beginning of a name that is to be completed; a view sets it, as others
+        may bear such a name than those who are known."""
+        self.came: Callable[[], None] = lambda: None
+        """Is called when names have come after that; a face that completes once sets it."""
         self._people: tuple[str, ...] = ()
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
+        self._found: dict[str, None] = {}
         self._answers: tuple[str, ...] = ()
         self.entered: Sequence[str] = ()
         """The rooms where the user is, the current one first."""
@@ -74,16 +83,23 @@ class CompletionIndex:
         """Note that the user and somebody just talked."""
         _put_last(self._recent, name)
 
+    def add_found(self, names: Iterable[str]) -> None:
+        """Note names of people who are not in the table."""
+        for name in names:
+            _put_last(self._found, name)
+        self.came()
+
     def add_room(self, room: str) -> None:
         """Note a room."""
         _put_last(self._rooms, room)
 
     def people(self) -> list[str]:
         """Return the names of people: the last ones talked with first, then the others in the order
-        of the table."""
+        of the table, then those who are not in it."""
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
-        return [*recent, *(name for name in self._people if name not in self._recent)]
+        others = [name for name in self._people if name not in self._recent]
+        return [*recent, *others, *(name for name in self._found if name not in there)]
 
     def places(self) -> list[str]:
         """Return the names of people and of rooms."""
@@ -95,6 +111,8 @@ class CompletionIndex:
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """Complete a line with a peer's commands and these names."""
+        if begun := name_begun(typed, is_in_room=is_in_room):
+            self.seek(begun)
         return candidates(typed, self, is_in_room=is_in_room)
 
 
@@ -114,6 +132,16 @@ def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[
         *_commands(word, offered, is_in_room=is_in_room),
         *([] if is_in_room else _addressed(word, index)),
     ]
+
+
+def name_begun(typed: str, *, is_in_room: bool) -> str:
+    """Return the beginning of somebody's name that `typed` ends with, where a name can be completed;
+    empty for none."""
+    begun = _LAST_WORD.search(typed)[0]  # type: ignore[index]
+    anybody = CompletionIndex()
+    anybody.set_people([begun + _ANYBODY])
+    found = candidates(typed, anybody, is_in_room=is_in_room) if begun else []
+    return begun if any(_ANYBODY in one.text for one in found) else ""
 
 
 def common_start(texts: Sequence[str]) -> str:

@@ -174,8 +174,10 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (
         became(EVERYBODY, MessageState.REFUSED, MessageReason.TOO_MANY_ONLINE),
         [
-            "[Channel message refused: with so many people online it takes one line a second; "
-            "say it again in a few seconds.]"
+            (
+                "[Channel message refused: with so many people online it takes one line a second; "
+                "say it again in a few seconds.]"
+            )
         ],
     ),
     (
