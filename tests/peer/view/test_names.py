@@ -114,7 +114,7 @@ async def test_names_are_asked_for_when_nobody_completes_for_a_moment() -> None:
         asked.append(what)
         return found("alina") if isinstance(what, FindPeople) else None
 
-    node.request = request  # type: ignore[method-assign]
+    node.request = request  # type: ignore[method-assign,assignment]
     clock = VirtualClock()
     clock.start()
     completions = view._completions
