@@ -11,8 +11,8 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Edited, Event, FileChanged, Reacted, Retracted, Seen
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import FindLines, KeepDraft, LineName, Node
+from chatapp.peer.commands.completion import SOUGHT_AFTER
 from chatapp.peer.faces.program import DONE, FAILED, Running
-from chatapp.peer.view.names import SOUGHT_AFTER
 from chatapp.peer.view.view import (
     Briefly,
     CatchUp,

@@ -34,10 +34,9 @@ from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.commands import help_lines
-from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.completion import CompletionIndex, NameSearch
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
-from chatapp.peer.view.names import NameSearch
 from chatapp.peer.view.transfers import UNDER_WAY, FileAction, Transfers, is_for
 from chatapp.peer.words import answers, changes, files, history
 from chatapp.peer.words.changes import NOTHING_KNOWN, Known, line_named

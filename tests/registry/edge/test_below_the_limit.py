@@ -32,10 +32,10 @@ class Wire:
         self.sent: list[tuple[object, bytes]] = []
 
     def drain(self) -> None:
-        for pieces in (self._rig.datagrams, self._rig.frames):
-            for to, several in sorted(pieces.items()):
-                self.sent += [(to, one) for one in several]
-                pieces[to] = []
+        sent = [*sorted(self._rig.datagrams.items()), *sorted(self._rig.frames.items())]
+        self.sent += [(to, one) for to, several in sent for one in several]
+        self._rig.datagrams.clear()
+        self._rig.frames.clear()
 
 
 def sent_to(people: int, *, limit: int, has_interest: bool) -> list[tuple[object, bytes]]:

@@ -12,9 +12,16 @@ from msgspec.structs import replace
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import NotAnswered
 from chatapp.peer.api.requests import FindPeople
-from chatapp.peer.commands.completion import CompletionIndex, name_begun
+from chatapp.peer.commands.completion import (
+    AGAIN_AFTER,
+    FOUND_MOST,
+    KNOWN_FOR,
+    SOUGHT_AFTER,
+    CompletionIndex,
+    NameSearch,
+    name_begun,
+)
 from chatapp.peer.faces.line.prompt import PromptApp
-from chatapp.peer.view.names import AGAIN_AFTER, FOUND_MOST, KNOWN_FOR, SOUGHT_AFTER, NameSearch
 from chatapp.testing.clock import VirtualClock
 from chatapp.wire.limits import FINDS_BURST
 from tests.peer.faces.test_runner import STATE, flow_runner
