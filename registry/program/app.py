@@ -14,6 +14,9 @@ import msgspec
 
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
+from chatapp.registry.kept.disk import KEPT, KeptFolder
+from chatapp.registry.kept.keeper import Clocks, KeptFiles
+from chatapp.registry.kept.shelf import Quota
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver, TableKeeper
 from chatapp.registry.program.texts import (
@@ -406,7 +409,13 @@ class Registry:
             TableKeeper(core.engine.hub.directory, self._storage) if neighbours is None else None
         )
         driver = RegistryDriver(
-            loop, core, store, keeper=keeper, neighbours=neighbours, machine=self._machine
+            loop,
+            core,
+            store,
+            keeper=keeper,
+            files=self._kept_files(core) if neighbours is None else None,
+            neighbours=neighbours,
+            machine=self._machine,
         )
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(
@@ -419,6 +428,20 @@ class Registry:
         )
         self._codes = codes if is_stored else []
         return driver
+
+    def _kept_files(self, core: RegistryCore) -> KeptFiles | None:
+        """Return the files that are kept; None if none are to be. Raises Unable."""
+        policy, folder, machine = self._policy, self.folder / KEPT, self._machine
+        if not policy.kept_files_each:
+            KeptFolder(folder).erase()
+            return None
+        quota = Quota(policy.kept_files_each, policy.kept_files_total, policy.mail_kept_for)
+        try:
+            return KeptFiles(
+                folder, quota, core.engine.hub, Clocks(now=machine.now, wall=machine.wall)
+            )
+        except OSError as error:
+            raise Unable(failure_line(f"{folder}: {error.strerror or error}")) from None
 
     def _open_admin_socket(self) -> socket.socket:
         try:
