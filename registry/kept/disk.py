@@ -24,9 +24,6 @@ from chatapp.wire.limits import CHUNK_SIZE
 SPARED: Final = 256 * 1024 * 1024
 """Bytes that are left free on the disk: mail and lines come first."""
 
-KEPT: Final = "kept"
-"""The folder, in that of the registry. It is in no backup: those who gave the files have them."""
-
 _SUFFIX: Final = ".kept"
 _PART: Final = ".part"
 _NOT_OURS: Final = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
@@ -75,10 +72,6 @@ class KeptFolder:
             if error.errno in _NOT_OURS:
                 return None
             raise
-
-    def erase(self) -> None:
-        """Remove everything: nothing is kept any more."""
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def receive(self, head: KeptHead) -> "PartFile":
         """Begin to write a file."""

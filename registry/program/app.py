@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,9 +15,6 @@ import msgspec
 
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.kept.disk import KEPT, KeptFolder
-from chatapp.registry.kept.keeper import Clocks, KeptFiles
-from chatapp.registry.kept.shelf import Quota
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver, TableKeeper
 from chatapp.registry.program.texts import (
@@ -52,6 +50,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
+    from chatapp.registry.kept.keeper import KeptFiles
     from chatapp.registry.program.admin.log import Answer
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
@@ -100,6 +99,9 @@ DRAINED_A_WAKE_UP: Final = 256
 """Datagrams read before links and timers get the event loop. They take about two milliseconds,
 since expensive requests are queued. With fewer, the socket would fill under a flood while a
 broadcast goes out."""
+
+_KEPT: Final = "kept"
+"""The folder of kept files. It is in no backup: those who gave the files have them."""
 
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
@@ -429,12 +431,18 @@ class Registry:
         self._codes = codes if is_stored else []
         return driver
 
-    def _kept_files(self, core: RegistryCore) -> KeptFiles | None:
+    def _kept_files(self, core: RegistryCore) -> "KeptFiles | None":
         """Return the files that are kept; None if none are to be. Raises Unable."""
-        policy, folder, machine = self._policy, self.folder / KEPT, self._machine
+        policy, folder, machine = self._policy, self.folder / _KEPT, self._machine
         if not policy.kept_files_each:
-            KeptFolder(folder).erase()
+            shutil.rmtree(folder, ignore_errors=True)
             return None
+        from chatapp.registry.kept.keeper import (
+            Clocks,
+            KeptFiles,
+            Quota,
+        )  # deferred: most registries keep none
+
         quota = Quota(policy.kept_files_each, policy.kept_files_total, policy.mail_kept_for)
         try:
             return KeptFiles(

@@ -7,12 +7,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatapp.registry.edge.driver import EdgeDriver, Timed
 from chatapp.registry.edge.edge import FileLink
 from chatapp.registry.engine.core import RegistryCore
-from chatapp.registry.kept.keeper import KeptFiles
 from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.people.access import AccessLists
@@ -21,6 +20,9 @@ from chatapp.registry.store.storage import Storage
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost, quoted
+
+if TYPE_CHECKING:
+    from chatapp.registry.kept.keeper import KeptFiles
 
 _log = logging.getLogger(__name__)
 
@@ -279,7 +281,7 @@ class RegistryDriver:
         store: Store,
         *,
         keeper: TableKeeper | None = None,
-        files: KeptFiles | None = None,
+        files: "KeptFiles | None" = None,
         neighbours: Neighbours | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
