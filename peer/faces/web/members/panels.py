@@ -235,7 +235,11 @@ class Help(Panel):
 
     title = texts.HELP
     kind = "help"
-    keys: ClassVar = words.KEYS
+
+    @property
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """What keys do."""
+        return words.KEYS + (words.DESK_KEYS if self._state.desk.is_operator else ())
 
     @property
     def commands(self) -> list[tuple[str, str]]:
