@@ -17,6 +17,7 @@ NO_DESK: Final = "The help desk is not open in this window."
 NO_PICTURE: Final = "This file is no picture that the page shows."
 _GIB: Final = 1 << 30
 VERIFY: Final = "Safety number"
+YOUR_HALF: Final = "Your half"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""
 
@@ -82,6 +83,11 @@ def window_title(me: str, unread: int, conversation: str) -> str:
 def nobody(who: str) -> str:
     """Say that nobody bears a name."""
     return f"Nobody called {name(who)} is known here."
+
+
+def half_of(who: str) -> str:
+    """Name the half of a safety number that belongs to somebody's key."""
+    return f"{name(who)}'s half"
 
 
 def upload_failed(error: OSError) -> str:

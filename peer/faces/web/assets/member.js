@@ -216,10 +216,11 @@ document.addEventListener("click", (event) => {
     text.dispatchEvent(new Event("input"));
     return;
   }
-  const link = event.target.closest("a[data-with], a[data-list]");
+  const link = event.target.closest("a[data-with], a[data-list], a[data-below]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.dataset.list !== undefined) { document.body.classList.add("listing"); const open = document.querySelector("#list a"); if (open) open.focus(); return; }
+  if (link.dataset.below !== undefined) { find("desk").focus(); find("desk").scrollIntoView(); return; }
   if (link.dataset.with === fields.with.value) { document.body.classList.remove("listing"); text.focus(); look(); return; }
   send("do/open", { with: link.dataset.with, text: text.value });
 });

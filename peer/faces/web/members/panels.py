@@ -182,9 +182,12 @@ class SafetyNumber(Panel):
         yield from self.look()
 
     @property
-    def groups(self) -> list[str]:
-        """The digits, a few together."""
-        return [] if self.number is None else digit_groups(self.number.digits)
+    def halves(self) -> list[tuple[str, list[str]]]:
+        """Whose key each half is of, and its digits, a few together: one's own half first."""
+        if self.number is None:
+            return []
+        mine, theirs = map(digit_groups, self.number.halves)
+        return [(words.YOUR_HALF, mine), (words.half_of(self.number.name), theirs)]
 
 
 class Doctor(Panel):
