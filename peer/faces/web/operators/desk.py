@@ -71,6 +71,7 @@ class OperatorDesk:
                     is_on_duty=desk.is_on_duty,
                     is_operator=desk.is_operator,
                     answers=dict(desk.answers),
+                    files_largest=desk.files_largest,
                 )
             )
         self._start(self._read(is_shared=is_shared))
