@@ -73,6 +73,19 @@ FINDS_BURST: Final = 30.0
 FINDS_NETWORK_FACTOR: Final = 20
 """How many times as many all people of one network may make: identities cost nothing."""
 
+CHANNEL_LINES_PER_SECOND: Final = 1.0
+"""Lines of the channel that a registry takes while very many people are online: each goes to all of
+them."""
+
+CHANNEL_LINES_BURST: Final = 5.0
+"""Such lines at once."""
+
+CHANNEL_NETWORK_PART: Final = 2
+"""Which part of them may come from one network: nobody keeps everybody else from speaking."""
+
+CHANNEL_PERSON_PART: Final = 5
+"""Which part of them may come from one person."""
+
 WATCH_UNIT: Final = 16
 """Keys in a Watch that count as one request."""
 

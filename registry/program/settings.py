@@ -230,6 +230,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         RegistryPolicy().broadcast_up_to
     )
     """People online up to whom everybody is told of everybody."""
+    channel_free_up_to: Annotated[int, _number("a whole number", 16, 1_000_000)] = (
+        RegistryPolicy().channel_free_up_to
+    )
+    """People online up to whom the channel takes every line; of more, one a second."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
     rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
@@ -475,6 +479,7 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         mail_places=settings.letters,
         names_max=settings.names,
         broadcast_up_to=settings.broadcast_up_to,
+        channel_free_up_to=settings.channel_free_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
         file_relay_bytes=settings.relay_files * _MEGABYTE,

@@ -222,6 +222,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     broadcast_up_to: int = 1_000
     """People online up to whom everybody is told of everybody; of more, each peer is told of those
     whom it watches."""
+    channel_free_up_to: int = 5_000
+    """People online up to whom the channel takes every line; of more, one a second."""
     rows_whole: int = ROWS_TOLD_WHOLE
     """Rows that a page of the table gives whole; of more it is a roster."""
     names_max: int = NAMES_MAX
