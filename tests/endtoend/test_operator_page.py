@@ -126,6 +126,7 @@ async def test_an_operator_serves_the_line_in_a_browser(
     report = FilePayload(name="plan.pdf", mimeType="application/pdf", buffer=b"%PDF-1.7 a plan")
     await page.get_by_label("File").set_input_files(report)
     await asha.sees("bob: [file plan.pdf, 15 bytes: .get 3]")
+    await expect(page.get_by_role("link", name="plan.pdf")).to_be_visible()
 
     # A second window shows the same; both follow.
     second, more_troubles = await page_of(context)
