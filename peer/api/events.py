@@ -331,13 +331,21 @@ class KeyRestored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped
-    a key. `is_verified`: the user has compared this key. `is_changed`: it is not the key that we
-    hold."""
+    a key (protocol clause 3.7). `is_own_first`: the first 30 are those of our own key.
+    `is_verified`: the user has compared this key. `is_changed`: it is not the key that we hold."""
 
     name: str
     digits: str
+    is_own_first: bool = False
     is_verified: bool = False
     is_changed: bool = False
+
+    @property
+    def halves(self) -> tuple[str, str]:
+        """The digits of our own key, and of theirs."""
+        middle = len(self.digits) // 2
+        first, second = self.digits[:middle], self.digits[middle:]
+        return (first, second) if self.is_own_first else (second, first)
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
