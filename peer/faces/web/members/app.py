@@ -312,6 +312,7 @@ class MemberPages:
         wanted = conversation_of(request.query_params.get("with", ""))
         if wanted is not None and wanted != window.view.open_pane.conversation:
             window.runner.choose(wanted)
+        await window.sees_desk()
         async with self._turns.turn(client_of(request.scope)):
             door = self._door
             return self._page(window).home(proof_key=door.proof_key, account=door.account)
