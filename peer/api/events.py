@@ -23,6 +23,8 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     is_on: bool
     queue: str
+    files_largest: int = 0
+    """Bytes of the largest file that the desk takes; 0: none."""
 
 
 class ClientCame(VisitorForm, frozen=True, kw_only=True, tag=True):
@@ -1134,6 +1136,8 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was_saved: bool = False
     """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is
     saved."""
+    file: int = 0
+    """SAVED, at the desk: by which number the file is fetched that the line brings; 0 for none."""
     text: str = ""
     """EXPIRED: the text of the message."""
 

@@ -58,6 +58,8 @@ class DeskView(Talk):
         self.queue = ""
         """The name of our queue; empty until it is known."""
         self.answers: Mapping[str, str] = {}
+        self.files_largest = 0
+        """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
         self.client: events.ClientCame | None = None
         """The visitor whom we serve, with the form and the newest note."""
         self.client_since = 0.0
@@ -197,6 +199,7 @@ class DeskView(Talk):
         """Take the state of a program that has run before us."""
         self.is_on_duty, self.is_operator = state.is_on_duty, state.is_operator
         self.answers, self.waiting = state.answers, state.waiting
+        self.files_largest = state.files_largest
         self.wants_room = state.is_operator
         self._change()
 
@@ -246,11 +249,12 @@ class DeskView(Talk):
                 if visit == self.visit and place > self._position:
                     self._add_said(event)
             case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
-                self._settle(id_, state)
+                self._settle(id_, state, file=event.file)
             case events.ClientMoved():
                 self._client_moved(event)
-            case events.DutyChanged(is_on=is_on, queue=queue):
+            case events.DutyChanged(is_on=is_on, queue=queue, files_largest=largest):
                 self._duty_changed(is_on=is_on, queue=queue)
+                self.files_largest = largest
             case events.VisitorsWaiting(queue=queue, waiting=waiting):
                 self.is_operator = self.wants_room = True
                 self.queue, self.waiting = self.queue or queue, waiting

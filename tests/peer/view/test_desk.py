@@ -9,7 +9,7 @@ from chatapp.peer.api.events import Line, Target
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.operators.pages import alert, parts, talk_line
-from chatapp.peer.view.desk import DeskView
+from chatapp.peer.view.desk import DeskFile, DeskView
 from chatapp.peer.view.talk import NOTES_MAX, Mark
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
@@ -313,3 +313,27 @@ def test_a_change_of_ours_is_shown_in_all_windows_when_it_is_saved() -> None:
     failed = events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=7)
     view.handle(failed, at=AT)
     assert (line.text, line.mark) == ("hello", Mark.SAVED)
+
+
+def test_a_file_that_the_operator_has_sent_gets_its_link_once_the_registry_has_it() -> None:
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME)
+    line = msgspec.structs.replace(
+        own_line("bob", "plan.pdf", 9), id=9, file=events.OfferedFile(size=20_000)
+    )
+    view.sent(line)
+    (shown,) = view.lines
+    assert view.file_here(9) is None and "download" not in talk_line(shown)
+    view.handle(msgspec.structs.replace(settled(9, is_saved=True), file=4), at=AT)
+    assert view.file_here(9) == DeskFile(view.visit, 4, "plan.pdf", 20_000)
+    assert 'href="desk/file/9" download' in talk_line(shown)
+
+
+def test_files_are_to_be_chosen_only_where_the_desk_takes_some() -> None:
+    def takes_files(files_largest: int) -> bool:
+        duty = events.DutyChanged(is_on=True, queue="desk", files_largest=files_largest)
+        return "takes-no-files" not in parts(view_of(duty, CAME))["ready"]
+
+    assert takes_files(20_000_000) and not takes_files(0)
+    view = DeskView("bob")
+    view.found(DeskState(is_on_duty=True, is_operator=True, files_largest=5))
+    assert view.files_largest == 5

@@ -123,8 +123,9 @@ class DeskPages:
         except Unclear as error:
             raise RequestRefused(Refusal(422, str(error), {"connection": "close"})) from None
         with self._files.one(desk):
-            too_large = f"A file has at most {size_shown(LARGEST)}."
-            name, content = await file_in(request, most=LARGEST, too_large=too_large)
+            most = desk.view.files_largest or LARGEST
+            too_large = f"A file has at most {size_shown(most)}."
+            name, content = await file_in(request, most=most, too_large=too_large)
             try:
                 await desk.send_file(name, content, visit=visit)
             except ChatAppError as error:

@@ -80,7 +80,10 @@ class OperatorDesk:
         desk = peer.desk
         self.view.found(
             DeskState(
-                is_on_duty=desk.is_on_duty, is_operator=desk.is_operator, answers=dict(desk.answers)
+                is_on_duty=desk.is_on_duty,
+                is_operator=desk.is_operator,
+                answers=dict(desk.answers),
+                files_largest=desk.files_largest,
             )
         )
         self._start(self._read())
