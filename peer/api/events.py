@@ -23,6 +23,8 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     is_on: bool
     queue: str
+    files_largest: int = 0
+    """Bytes of the largest file that the desk takes; 0: none."""
 
 
 class ClientCame(VisitorForm, frozen=True, kw_only=True, tag=True):
@@ -329,13 +331,21 @@ class KeyRestored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped
-    a key. `is_verified`: the user has compared this key. `is_changed`: it is not the key that we
-    hold."""
+    a key (protocol clause 3.7). `is_own_first`: the first 30 are those of our own key.
+    `is_verified`: the user has compared this key. `is_changed`: it is not the key that we hold."""
 
     name: str
     digits: str
+    is_own_first: bool = False
     is_verified: bool = False
     is_changed: bool = False
+
+    @property
+    def halves(self) -> tuple[str, str]:
+        """The digits of our own key, and of theirs."""
+        middle = len(self.digits) // 2
+        first, second = self.digits[:middle], self.digits[middle:]
+        return (first, second) if self.is_own_first else (second, first)
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -436,6 +446,10 @@ class MessageReason(Explained):
     )
     DISK_FULL = "disk_full", "the registry's disk is full"
     DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
+    TOO_MANY_ONLINE = (
+        "too_many_online",
+        "so many people are online that the channel takes one line a second",
+    )
     NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
     LEFT_ROOM = "left_room", "we left the room before the registry was back"
     NOT_IN_ROOM = "not_in_room", "we are not in that room"
@@ -866,6 +880,14 @@ class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     trouble: LinkTrouble
 
 
+class SearchingServers(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """None of the registry's servers has answered at start, and there is no table of an earlier run:
+    we ask them for `seconds` in all. `servers`: the addresses that we ask."""
+
+    servers: tuple[Address, ...]
+    seconds: int
+
+
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry did not answer at start. `table_time`: when our copy of the table was saved;
     None without one."""
@@ -924,6 +946,7 @@ RegistryEvent = (
     | ServerStopPlanned
     | ServerStopCancelled
     | ServerStopping
+    | SearchingServers
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet
@@ -1113,6 +1136,8 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was_saved: bool = False
     """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is
     saved."""
+    file: int = 0
+    """SAVED, at the desk: by which number the file is fetched that the line brings; 0 for none."""
     text: str = ""
     """EXPIRED: the text of the message."""
 

@@ -54,6 +54,8 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
     """How many wait in our queue, while we are on duty."""
     answers: Mapping[str, str] = {}
     """The ready answers of the desk, by their short word."""
+    files_largest: int = 0
+    """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What we say of ourselves in our row."""
     away: str | None = None
     """Why we do not answer though our program runs; None: we do."""
+    knows_everybody: bool = True
+    """Whether the registry tells us of everybody; else `FindPeople` finds the others."""
     muted: tuple[Conversation, ...] = ()
     """The conversations that do not ring. No event tells that their time is over."""
 

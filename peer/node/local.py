@@ -251,9 +251,11 @@ class PeerNode:
                 is_on_duty=operator.is_on,
                 waiting=operator.waiting,
                 answers=operator.answers,
+                files_largest=operator.files_largest,
             ),
             status=core.roster.standing.text,
             away=core.roster.standing.away,
+            knows_everybody=not core.roster.interest.is_on,
             muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 

@@ -3,7 +3,7 @@ stored, and passed on when the disk has it."""
 
 from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState, digest
 from chatapp.registry.rules.desk.state import DeskState
-from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.effects import (
     Append,
     Caller,
@@ -202,7 +202,8 @@ class ConversationRules:
         else:
             self._files.drop(visit.number, [line.position])
         if is_stored and caller.identity != CONSOLE:
-            yield Reply(to=caller, message=LinesSaved(visit.number, line.number))
+            position = line.position if line.file_size else 0
+            yield Reply(to=caller, message=LinesSaved(visit.number, line.number, position))
         yield from self._pass_on(visit, line.position, is_stored=is_stored)
         if not is_stored:
             yield from self._refused(request, LineRefusal.NOT_SERVING, caller)
