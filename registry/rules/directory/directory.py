@@ -315,9 +315,10 @@ class Directory:
             and not names.is_open(key, card.identity, code)
         ):
             return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
-        if names.is_taken(card.name, card.identity, code):
+        is_own = person is not None and key == person.name_key
+        if not is_own and names.is_taken(card.name, card.identity, code):
             return RefusalReason.NAME_TAKEN
-        if self.names.holder(key) is None and len(self.names) >= self._names_max:
+        if not is_own and self.names.holder(key) is None and len(self.names) >= self._names_max:
             return RefusalReason.FULL
         if person is None:
             return None
