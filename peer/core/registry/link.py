@@ -16,14 +16,15 @@ from chatapp.wire.limits import (
     LINK_STALL_TIMEOUT,
 )
 from chatapp.wire.messages.link import PeerRequest
-from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.messages.registration import AskLease, LeaseNamed, Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
 
 _GROUP_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
 _RENEWAL: Final = bytes((Kind.RENEWAL,))
+_SIGNS: Final = frozenset(encode(notice)[:2] for notice in (Pong(0, 0), LeaseNamed(0)))
+"""What the answers to signs of life begin with: their lengths and tags."""
 _PONG: Final = encode(Pong(0, 0))[:2]
-"""What a Pong begins with: its length and its tag."""
 STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as stable: when it breaks after that, we reconnect without a
 pause."""
@@ -195,7 +196,7 @@ class RegistryLink:
         self._say(self._session.seal(encode(request)), now)
         if type(request) is Ping:
             self._is_measuring, self._pinged_at = is_first, now
-        else:
+        elif type(request) is not AskLease:
             self._is_of_use = True
 
     def ask(self, *, now: float) -> None:
@@ -231,9 +232,9 @@ class RegistryLink:
             payload = b""
         else:
             payload = self._session.open(data)
-            if payload[:2] != _PONG:
+            if payload[:2] not in _SIGNS:
                 self._is_of_use = True
-            elif self._is_measuring and self._unheard_since is not None:
+            elif payload[:2] == _PONG and self._is_measuring and self._unheard_since is not None:
                 self._measured(now - self._unheard_since)
         self._heard(now)
         if now - self._opened_at >= STABLE_AFTER:
@@ -268,12 +269,14 @@ class RegistryLink:
         return min(self._spoke_at, self._pinged_at + self.keepalive_span) + self.keepalive_span
 
     def is_in_doubt(self, now: float) -> bool:
-        """Return whether to `ask`: we have waited long for an answer."""
+        """Return whether to `ask`: we have waited long for an answer, and none has begun to come. What
+        is said behind one that has would wait for it."""
         return (
             self.state is LinkState.UP
             and self._unheard_since is not None
             and self._is_read
             and not self._is_asked
+            and not self.is_within_frame
             and now >= self._unheard_since + ASKED_AFTER
         )
 
@@ -304,8 +307,9 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
+        is_patient = self._is_asked or self.is_within_frame
         return min(
-            due, self._unheard_since + (self._stall_timeout() if self._is_asked else ASKED_AFTER)
+            due, self._unheard_since + (self._stall_timeout() if is_patient else ASKED_AFTER)
         )
 
     def bytes_to_send(self) -> list[bytes]:
