@@ -428,6 +428,7 @@ _EVERYWHERE = (
     | events.StorageEvent
     | events.AttachmentEvent
     | events.LinkTroubled
+    | events.SearchingServers
     | events.ServerAnnounced
     | events.ServerStopPlanned
     | events.ServerStopCancelled
