@@ -112,8 +112,8 @@ class RegistryLink:
         """When its first part came."""
         self._unheard_bytes = 0
         """What we have sent since then."""
-        self._asked_at: float | None = None
-        """When we have sent a Ping since then to test the link."""
+        self._ask_at = float("inf")
+        """When to send a Ping to test the link."""
         self.keepalive_span = LINK_KEEPALIVE_SPAN
         """Seconds of silence after which the link carries a Ping."""
         self._is_measuring = False
@@ -200,9 +200,11 @@ class RegistryLink:
             self._is_of_use = True
 
     def ask(self, *, now: float) -> None:
-        """Send a Ping, because the registry has been silent since we said something."""
+        """Send a Ping, because the registry has been silent since we said something; again and again
+        while the rest of a frame does not come. The answer waits behind it, but what we say tells
+        TCP at the other end at once what was lost, which on a slow link it would find out late."""
         self.send(Ping(reference=0), now=now)
-        self._asked_at = now
+        self._ask_at = now + ASKED_AFTER if self.is_within_frame else float("inf")
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
         """Queue a group frame, which is sealed already."""
@@ -249,7 +251,8 @@ class RegistryLink:
         if begun >= (now - self._frame_since - LINK_STALL_TIMEOUT) * FRAME_RATE_LEAST:
             self.heard_at = now
             if self._unheard_since is not None:
-                self._unheard_since, self._asked_at, self._is_measuring = now, None, False
+                self._unheard_since, self._is_measuring = now, False
+                self._ask_at = now + ASKED_AFTER
 
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link. While it does not, silence says nothing about the
@@ -257,7 +260,7 @@ class RegistryLink:
         if is_read is not self._is_read:
             self._is_read = is_read
             if self._unheard_since is not None:
-                self._unheard_since, self._asked_at = now, None
+                self._unheard_since, self._ask_at = now, now + ASKED_AFTER
 
     def is_keepalive_due(self, now: float) -> bool:
         """Return whether to send a Ping, as a sign of life and to learn of a newer table."""
@@ -274,16 +277,8 @@ class RegistryLink:
             self.state is LinkState.UP
             and self._unheard_since is not None
             and self._is_read
-            and now >= self._asks_at(self._unheard_since)
+            and now >= self._ask_at
         )
-
-    def _asks_at(self, since: float) -> float:
-        """Return when to `ask`: once, but again and again while the rest of a frame does not come. The
-        answer waits behind it, but what we say tells TCP at the other end at once what was lost,
-        which on a slow link it would find out late."""
-        if self._asked_at is None:
-            return since + ASKED_AFTER
-        return self._asked_at + ASKED_AFTER if self.is_within_frame else float("inf")
 
     def handle_timer(self, *, now: float) -> bool:
         """Connect when the pause is over, and renew old keys. Return whether to close the
@@ -312,8 +307,9 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
-        since = self._unheard_since
-        return min(due, since + self._stall_timeout(), self._asks_at(since))
+        if self._ask_at <= self._unheard_since + LINK_STALL_TIMEOUT:
+            return min(due, self._ask_at)
+        return min(due, self._unheard_since + self._stall_timeout())
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
@@ -339,7 +335,7 @@ class RegistryLink:
         self._spoke_at = now
         self._unheard_bytes += len(body)
         if self._unheard_since is None:
-            self._unheard_since, self._asked_at = now, None
+            self._unheard_since, self._ask_at = now, now + ASKED_AFTER
 
     def _renewal_due(self) -> float | None:
         """Return when to begin a renewal; None for not at all. An idle link keeps its keys, which
@@ -369,7 +365,7 @@ class RegistryLink:
         if late < 0:
             return False
         if late >= LATE_AFTER:
-            self._unheard_since, self._asked_at = now, None
+            self._unheard_since, self._ask_at = now, now + ASKED_AFTER
             return False
         self.stalled_since = self._unheard_since
         return True
