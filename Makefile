@@ -34,9 +34,7 @@ demo: $(VENV)/.installed  ## play the main job with real processes and check eve
 demo-cluster: $(VENV)/.tested  ## play a cluster of registries: three nats-servers, three registries, and what goes wrong
 	@$(BIN)/python -m examples.cluster
 
-test: $(VENV)/.tested  ## run the tests
-	@test -e $(VENV)/.compiled || { $(TESTS) --collect-only -qq tests/[a-q]* & $(TESTS) --collect-only -qq tests/[r-z]*; wait; } >/dev/null
-	@touch $(VENV)/.compiled
+test: $(VENV)/.compiled  ## run the tests
 	@$(TESTS) -n $(WORKERS) --dist worksteal --junit-xml build/tests.xml
 
 house: $(VENV)/.tested  ## how large the house is, and how its parts hang together, beside the targets
@@ -147,6 +145,10 @@ $(VENV)/.installed: $(VENV)/.made requirements/build.txt requirements/run.txt py
 $(VENV)/.tested: $(VENV)/.installed requirements/dev.txt
 	@echo 'Installing what the tests need ...'
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.compiled: $(VENV)/.tested
+	@{ $(TESTS) --collect-only -qq tests/[a-q]* & $(TESTS) --collect-only -qq tests/[r-z]*; wait; } >/dev/null
 	@touch $@
 
 $(VENV)/.released: $(VENV)/.installed requirements/release.txt
