@@ -172,7 +172,7 @@ async def test_a_line_typed_while_the_registry_is_away_arrives_later(
 ) -> None:
     page, asha = page_with_asha
     await machine.registry.kill()
-    await expect(page.locator("#notes").get_by_text("server")).to_be_visible()
+    await expect(page.locator("#me").get_by_text("server away")).to_be_visible()
     await says(page, "still there?")
     await expect(page.locator(".mark.sending")).to_have_count(1)
     machine.registry = await machine.stage.registry("--operator", "bob")

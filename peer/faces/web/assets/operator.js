@@ -2,11 +2,11 @@
 "use strict";
 
 let visit = Number(find("composer").elements.visit.value);
-// What is typed about a visitor and not taken yet: a reload, and another run of the program, put it back.
-let drafts = null;
 const atDesk = () => document.body.classList.contains("desk");
 const isOfDesk = (id) => Boolean(find(id).closest("#desk, #at-desk"));
 const areas = () => [...document.querySelectorAll("#desk textarea, #changed"), ...(atDesk() ? [find("text")] : [])];
+// What is typed about a visitor and not taken yet: a reload, and another run of the program, put it back.
+let drafts = new Drafts(`typed ${visit}`);
 
 function spans() {
   for (const time of document.querySelectorAll("time.since")) {
@@ -31,8 +31,8 @@ function deskNews(piece) {
   document.body.classList.toggle("desk", piece.desk);
   document.body.classList.toggle("serving", Boolean(piece.visit));
   find("composer").elements.visit.value = piece.visit;
-  if (isNew || !drafts) {
-    if (isNew) closeChange();
+  if (isNew) {
+    closeChange();
     visit = piece.visit;
     drafts = new Drafts(`typed ${visit}`);
     drafts.fill(areas());
@@ -50,7 +50,7 @@ function deskDone(form) {
   if (popup) popup.open = false;
 }
 
-document.addEventListener("input", (event) => { if (drafts && areas().includes(event.target)) drafts.note(areas()); });
+document.addEventListener("input", (event) => { if (areas().includes(event.target)) drafts.note(areas()); });
 document.addEventListener("change", (event) => {
   if (event.target.id !== "answers" || !event.target.value) return;
   const text = find("text");
@@ -59,5 +59,7 @@ document.addEventListener("change", (event) => {
   text.dispatchEvent(new Event("input", { bubbles: true }));
   text.focus();
 });
+drafts.fill(areas());
+spans();
 setInterval(spans, 20000);
 setInterval(countDown, 500);

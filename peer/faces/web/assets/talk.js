@@ -207,7 +207,7 @@ function closeChange() {
   const box = document.querySelector(".changing");
   if (!box) return;
   box.remove();
-  if (drafts) drafts.keep("changed", "");
+  drafts.keep("changed", "");
   const text = find("text");
   if (text) text.focus();
 }
