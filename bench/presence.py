@@ -310,7 +310,10 @@ def _by_interest(goal: str, plan: Plan, online: int, *, change: float) -> Iterat
         empty, spent = registry.memory(), registry.cpu()
         for begin in range(0, online, SLICE):
             around = [Member(one, counter=counter) for one in range(begin, begin + SLICE)]
-            with Crowd(registry.servers, around[: online - begin], sockets=200) as crowd:
+            network = begin // SLICE
+            with Crowd(
+                registry.servers, around[: online - begin], sockets=200, network=network
+            ) as crowd:
                 crowd.join(links=False)
         joined = (registry.cpu() - spent) / online * 1e3
         person = (registry.memory() - empty) / online / 1_024

@@ -118,7 +118,7 @@ class Town:
         self._changing = cycle(changing)
         self.sent = self.said = self.heard = 0
         """Bytes sent, lines said, and copies of lines heard."""
-        self.is_by_interest = len(people) > BROADCAST_UP_TO
+        self.is_by_interest = len(people) + len(changing) > BROADCAST_UP_TO
         """Whether each is told only of those whom they watch."""
         self._news = 0
         """Changes that came to those who watch somebody."""

@@ -133,7 +133,9 @@ async def test_names_are_asked_for_when_nobody_completes_for_a_moment() -> None:
     for typed in ("send al", "send ali", "send alin"):
         completions.after(typed, is_in_room=False)
         await asyncio.sleep(SOUGHT_AFTER / 2)
-    await asyncio.sleep(SOUGHT_AFTER)
+    for _ in range(10):  # a page is drawn again
+        completions.after("send alin", is_in_room=False)
+        await asyncio.sleep(SOUGHT_AFTER / 8)
     assert asked == [FindPeople(first="alin", limit=FOUND_MOST)]
     assert [one.text for one in completions.after("send al", is_in_room=False)] == ["alina"]
     runner.stop(0)
