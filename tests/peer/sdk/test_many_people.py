@@ -24,6 +24,7 @@ async def test_others_are_found_by_name(village: Village) -> None:
     await village.open_registry(broadcast_up_to=3)
     async with AsyncExitStack() as stack:
         peers = {name: await stack.enter_async_context(village.peer(name)) for name in NAMES}
+        await asyncio.gather(*(peer.ready() for peer in peers.values()))
         screen = await stack.enter_async_context(alices_screen(village))
         alice = screen.peer
         async with asyncio.timeout(WITHIN):
