@@ -51,11 +51,11 @@ async def test_others_are_found_by_name(village: Village) -> None:
         assert [one.name for one in alice.people()] == ["alice", "dave"]
         offer = Offer(alice)
         windows = OpenWindows(lambda: alice.name, Path(alice.folder).parents[1])
-        page = await windows.open()
+        browser = await windows.open()
 
         def offered() -> list[str]:
-            page.type("good morning, @er")  # what is typed while the page opens gives way
-            return [one.text for one in page.offers()]
+            browser.type("good morning, @er")  # what is typed while the page opens gives way
+            return [one.text for one in browser.offers()]
 
         await until(lambda: offered() == ["@erin"])
         await windows.close()
