@@ -45,6 +45,7 @@ _WAYS: Final = {
     FileWay.TCP: "TCP",
     FileWay.UDP: "UDP, as no TCP connection can be made",
     FileWay.SERVER: "the server, as neither TCP nor UDP gets through",
+    FileWay.KEPT: "the server, which had kept it",
 }
 _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
@@ -210,6 +211,8 @@ def standing(file: FileTransfer) -> str:
             return f"stopped: {_trouble(file)}"
         case FileState.WITHDRAWN:
             return "taken back"
+        case FileState.OFFERED if file.is_kept:
+            return "offered, kept at the server"
         case _:
             return file.state.name.lower()
 
@@ -236,7 +239,7 @@ def accepted_line(file: FileTransfer, *, is_away: bool) -> str:
     """Say that a file comes. `is_away`: when the one who offers it is back."""
     what = _short(file.name)
     if is_away:
-        return f"[{name(file.sender)} is away: {what} comes when they are back.]"
+        return f"[{name(file.sender)} is away: {what} comes when they are back, or now if the server keeps it.]"
     return f"[{what} comes: /files shows how far it is.]"
 
 

@@ -47,6 +47,7 @@ from chatapp.registry.rules.rooms.rooms import Rooms
 from chatapp.registry.rules.rooms.rules import ChannelRules, GroupRules
 from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserved
 from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.address import Address
 from chatapp.wire.admission import public_half
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import GroupHeader
@@ -569,6 +570,20 @@ class Hub:
         self._access.bans_changed()
         self._ban_enforcer.mark()
         return [Append(tuple(BanLifted(ban.what) for ban in over))]
+
+    # --- files that are kept (`registry.kept`)
+
+    def has_name(self, identity: bytes) -> bool:
+        """Whether somebody is in the table."""
+        return self.directory.person(identity) is not None
+
+    def network_for_files(self, identity: bytes, host: str, *, now: float) -> str | None:
+        """Return with which network somebody counts who gives or fetches files from this host;
+        None: they are kept out, or not in the table."""
+        caller = Caller(identity=identity, address=Address(host, 0))
+        if not self.has_name(identity) or self._kept_out(caller, now):
+            return None
+        return self.directory.network_of(identity)
 
     # --- the administrator
 

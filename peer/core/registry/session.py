@@ -24,7 +24,7 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
-from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.link import Attach, AttachFiles
 from chatapp.wire.messages.registration import (
     PROTOCOL_VERSION,
     Leave,
@@ -559,6 +559,11 @@ class RegistrySession:
         the one that we were granted last; 0 for none. Raises SealError."""
         attach = encode(Attach(sender_index, self.table_version))
         return self.sessions.open_link(self._registry, attach, now=now)
+
+    def open_file_link(self, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Begin the session of a link for files that the registry keeps (clause 6.23). Return the
+        first frame. Raises SealError."""
+        return self.sessions.open_link(self._registry, encode(AttachFiles()), now=now)
 
     def _context_of(self, identity: bytes) -> bytes | None:
         return self._context if identity == self._registry else None
