@@ -7,7 +7,7 @@ from pathlib import Path
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageState
-from chatapp.peer.faces.web.members.app import OpenWindows
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.rpc.place import Offer
 from tests.peer.faces.full.playing import alices_screen
 from tests.peer.faces.windows import until
@@ -28,7 +28,9 @@ async def test_others_are_found_by_name(village: Village) -> None:
         screen = await stack.enter_async_context(alices_screen(village))
         alice = screen.peer
         async with asyncio.timeout(WITHIN):
-            await node_of(alice).until(lambda core: core.roster.interest.online == len(NAMES) + 1)
+            await node_of(alice).until(
+                lambda core: core.is_ready and core.roster.interest.online == len(NAMES) + 1
+            )
         assert await alice.online_count() == 6
         assert [one.name for one in alice.people()] == ["alice"]
         found = await alice.find("CAR")
