@@ -17,6 +17,7 @@ from chatapp.wire.messages.table import (
     FetchTable,
     Presence,
     Row,
+    TableBatch,
     TablePage,
 )
 from chatapp.wire.roster import cells_of, roster_page
