@@ -11,13 +11,13 @@ from chatapp.wire.codec import Kind, encode
 from chatapp.wire.identity import sign_table
 from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
+from chatapp. import TableBatch
 from chatapp.wire.messages.table import (
     CardsShown,
     FetchCards,
     FetchTable,
     Presence,
     Row,
-    TableBatch,
     TablePage,
 )
 from chatapp.wire.roster import cells_of, roster_page
