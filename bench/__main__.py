@@ -49,6 +49,7 @@ MEASURES: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "J1": joining.j1,
     "T1": presence.t1,
     "T2": presence.t2,
+    "T3": presence.t3,
     "S1": size.s1,
     "S2": size.s2,
     "S3": size.s3,

@@ -53,10 +53,13 @@ class Crowd:
         *,
         sockets: int | None = None,
         keeps_links: bool = False,
+        network: int = 0,
     ) -> None:
         """`servers`: the members are spread over these registries. `sockets`: UDP sockets that
         members share; one each without it. `keeps_links`: send Ping on silent links, as peers do,
-        whenever the crowd has a turn."""
+        whenever the crowd has a turn. `network`: of their addresses, each of which
+        may bind 2,000 names at once."""
+        self._network: Final = network
         self.members: Final = list(members)
         self._server_of = {
             member.index: servers[place % len(servers)] for place, member in enumerate(self.members)
@@ -100,7 +103,7 @@ class Crowd:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _UDP_BUFFER)
-        sock.bind((host_of(place), 0))
+        sock.bind((host_of(place, self._network), 0))
         self._udp.append(sock)
         self._members_at[sock.fileno()] = []
         self._watch(sock, lambda: self._read_udp(sock))

@@ -56,9 +56,9 @@ time."""
 _READ: Final = 1 << 18
 
 
-def host_of(index: int) -> str:
-    """127.0.0.2 and on."""
-    return f"127.0.0.{2 + index % HOSTS}"
+def host_of(index: int, network: int = 0) -> str:
+    """127.0.0.2 and on; or the same in another network, 127.0.1.2 and on."""
+    return f"127.0.{network}.{2 + index % HOSTS}"
 
 
 class Member:

@@ -1,14 +1,16 @@
 """T1: one person's status changes, or many people's do, and 10,000 people online are told by UDP. T2:
-the same where each is told only of those whom they watch.
+the same where each is told only of those whom they watch; T3 with 100,000.
 
 The kernel stamps each datagram's arrival. Nobody reads during a broadcast, so that readers do not
 slow the sender. A C program sends the same bytes to the same sockets.
 """
 
+import gc
 import select
 import socket
 import struct
 import time
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -21,8 +23,10 @@ from bench.machine import Failed, Process, built, free_port, scratch
 from bench.measures import Plan
 from bench.members import Member
 from bench.registry import RegistryProcess, Server
+from chatapp.registry.edge.interest import PeopleIndex
 from chatapp.wire.codec import encode
 from chatapp.wire.messages.registration import Leave, Ping
+from chatapp.wire.messages.table import Presence, Sight
 
 ONLINE: Final = 10_000
 CHANGING: Final = 8
@@ -34,6 +38,9 @@ _CHANGED: Final = 50
 WATCHED: Final = 20
 """How many of them everybody watches who comes in then."""
 NEWCOMERS: Final = 70
+MANY: Final = 100_000
+SLICE: Final = 10_000
+"""People who come in at once. They are light: nothing is left of them but their row."""
 _BUSY_FOR: Final = 4.0
 _DEAREST_ROUNDS: Final = 3
 _CALM_WITHIN: Final = 60.0
@@ -274,18 +281,42 @@ def t1(plan: Plan) -> Iterator[Figure]:
 def t2(plan: Plan) -> Iterator[Figure]:
     """Measure T2: each peer is told only of those whom it watches."""
     online = ONLINE if not plan.is_quick else 1_000
+    yield from _by_interest("T2", plan, online, change=2.0)
+    yield Figure(
+        goal="T2",
+        what="people found by key, name and sender index: memory a person",
+        unit="bytes",
+        ours=[_index_bytes(ONLINE)],
+        sense=LOWER,
+        bound=1_500.0,
+    )
+
+
+def t3(plan: Plan) -> Iterator[Figure]:
+    """Measure T3: the same with very many people, who come in one slice after the other."""
+    yield from _by_interest("T3", plan, MANY if not plan.is_quick else 10_000, change=1.0)
+
+
+def _by_interest(goal: str, plan: Plan, online: int, *, change: float) -> Iterator[Figure]:
+    """`change`: the milliseconds that a change may cost."""
     counter = time.time_ns() // 1_000_000
     changes: list[float] = []
     newcomers: list[tuple[float, float]] = []
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         registry = stack.enter_context(
-            RegistryProcess(folder / "data", broadcast_up_to=online // 2)
+            RegistryProcess(folder / "data", broadcast_up_to=min(online, ONLINE) // 2)
         )
-        around = stack.enter_context(
-            Crowd(registry.servers, [Member(one, counter=counter) for one in range(online)])
-        )
-        around.join(links=False)
+        empty, spent = registry.memory(), registry.cpu()
+        for begin in range(0, online, SLICE):
+            around = [Member(one, counter=counter) for one in range(begin, begin + SLICE)]
+            network = begin // SLICE
+            with Crowd(
+                registry.servers, around[: online - begin], sockets=200, network=network
+            ) as crowd:
+                crowd.join(links=False)
+        joined = (registry.cpu() - spent) / online * 1e3
+        person = (registry.memory() - empty) / online / 1_024
         changing = [Changing(registry.servers, online + one, counter) for one in range(_CHANGED)]
         first = online + _CHANGED
         for turn in plan.rounds():
@@ -307,15 +338,44 @@ def t2(plan: Plan) -> Iterator[Figure]:
             changes.append((registry.cpu() - before) / len(changing) * 1e3)
             if sum(member.changes_heard for member in coming) - heard < NEWCOMERS * WATCHED:
                 raise Failed("somebody was not told of a change")
+    plan.side(
+        goal, **{"memory a light person, KiB": person, "CPU a light person's join, ms": joined}
+    )
     what = f"by interest, {online:,} online"
     for about, unit, ours, bound in (
-        (f"one change, which {NEWCOMERS} watch, CPU at the registry", "ms", changes, 2.0),
+        (f"one change, which {NEWCOMERS} watch, CPU at the registry", "ms", changes, change),
         ("CPU at the registry a newcomer", "ms", [cpu for cpu, _ in newcomers], 2.0),
         ("a newcomer hears on the link", "KiB", [size for _, size in newcomers], 24.0),
     ):
         yield Figure(
-            goal="T2", what=f"{what}: {about}", unit=unit, ours=ours, sense=LOWER, bound=bound
+            goal=goal, what=f"{what}: {about}", unit=unit, ours=ours, sense=LOWER, bound=bound
         )
+
+
+def _index_bytes(people: int) -> float:
+    """Return the memory that a person takes in the index of an edge, with what it tells of them."""
+    gc.collect()
+    tracemalloc.start()
+    index = PeopleIndex()
+    index.load(
+        Sight(
+            bytes(24) + number.to_bytes(8, "big"),
+            f"member{number:05d}",
+            "192.0.2." + str(number % 250),
+            5_000 + number,
+            Presence.ONLINE,
+            1_800_000_000_000 + number,
+            70_000 + number,
+            1_800_000_000_000 + number,
+            2**60 + number,
+            "",
+            None,
+        )
+        for number in range(people)
+    )
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size / people
 
 
 def _ping_all(crowd: Crowd) -> None:

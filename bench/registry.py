@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Final, Self
 
 from bench.machine import CHECKOUT, Process, free_port
+from chatapp.registry.rules.limits import RegistryPolicy
 
 _SETTINGS = {
     "CHATAPP_LEASE": "3600",
     "CHATAPP_REQUESTS": "10000000",
     "CHATAPP_BROADCAST_UP_TO": "100000",
+    "CHATAPP_NAMES": "300000",
+    "CHATAPP_SESSIONS": "1000000",
     "CHATAPP_CHANNEL_FREE_UP_TO": "1000000",
 }
 """Members of a load send no signs of life and must not count as away during a measurement; one of
 them requests as much as a crowd would; everybody is told of everybody, unless a measure asks for
-less; and the channel takes every line."""
+less; there are more than 100,000 of them; and the channel takes every line."""
 
 Server = tuple[str, int]
 """A host and a port for UDP and TCP."""
@@ -114,5 +117,11 @@ again."""
 
 
 def one_registry(folder: Path) -> Registries:
-    """Start a single registry."""
+    """Start a single registry that tells everybody of everybody."""
     return Registries([RegistryProcess(folder / "data")])
+
+
+def usual_registry(folder: Path) -> Registries:
+    """Start a single registry that tells as many people of everybody as its settings say."""
+    told = RegistryPolicy().broadcast_up_to
+    return Registries([RegistryProcess(folder / "data", broadcast_up_to=told)])

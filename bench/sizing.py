@@ -29,19 +29,24 @@ from bench.figures import short
 from bench.machine import Failed, allow_descriptors, described, scratch, summary
 from bench.members import Member
 from bench.presence import Changing
-from bench.registry import Registries, Start, one_registry
+from bench.registry import Registries, Start, usual_registry
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.codec import encode, frame
 from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.rooms import CHANNEL, EnterRooms, GroupBody, GroupGranted, RoomRefused
+from chatapp.wire.messages.table import PresenceChanged
 from chatapp.wire.sealing import GroupKey
 
+BROADCAST_UP_TO: Final = RegistryPolicy().broadcast_up_to
 SIZES: Final = (10, 100, 1_000, 3_000, 10_000)
 ROOM: Final = 20
 """People in a room."""
 LINES_AN_HOUR: Final = 60
 """What each writes in the room."""
 CHANGES_AN_HOUR: Final = 1
-"""How often each goes, and comes back: everybody is told of both."""
+"""How often each goes, and comes back: everybody is told of both, or those who watch them."""
+WATCHERS: Final = 50
+"""People who watch somebody who comes and goes, where not everybody is told."""
 _CHANGES_EACH: Final = 8
 """Changes that one person makes in a measurement at most: further ones would be announced as one
 (clause 3.3)."""
@@ -68,6 +73,8 @@ class Talker(Member):
     def __init__(self, index: int, *, counter: int) -> None:
         super().__init__(index, counter=counter)
         self.room: GroupGranted | None = None
+        self.told: Callable[[int], None] = lambda _: None
+        """Is called with how many changes came of people whom it watches."""
         self._key: GroupKey | None = None
         self._number = time.time_ns() // 1_000
 
@@ -90,6 +97,8 @@ class Talker(Member):
             return
         if isinstance(notice, RoomRefused):
             raise Failed(f"{self.card.name} may not enter a room: {notice.reason.name}")
+        if isinstance(notice, PresenceChanged) and not notice.reference:
+            self.told(len(notice.people))
         super()._take(notice, size)
 
 
@@ -109,15 +118,22 @@ class Town:
         self._changing = cycle(changing)
         self.sent = self.said = self.heard = 0
         """Bytes sent, lines said, and copies of lines heard."""
+        self.is_by_interest = len(people) + len(changing) > BROADCAST_UP_TO
+        """Whether each is told only of those whom they watch."""
+        self._news = 0
+        """Changes that came to those who watch somebody."""
         self.stored = 0
         """Bytes that were added to the journals."""
         self._folder = folder
         self._journals = _journals(folder)
         self._unanswered = 0
         """Signs of life sent, less datagrams that were no broadcast."""
+        self._made = 0
         self._untold: deque[int] = deque()
-        """For each change that is not told yet: how many copies of broadcasts have been heard when
-        everybody knows it."""
+        """For each change that is not told yet: how many copies of it have been heard when all know
+        it who are to know it."""
+        for one in people:
+            one.told = self._note_news
         self._now = 0.0
         self._plan: list[tuple[float, int, float, Deed]] = []
         """When, a number that tells deeds apart, after how long again, what."""
@@ -131,7 +147,8 @@ class Town:
     @property
     def untold(self) -> int:
         """Changes that not everybody has been told of."""
-        while self._untold and self._untold[0] <= self.crowd.broadcasts_heard:
+        heard = self._news if self.is_by_interest else self.crowd.broadcasts_heard
+        while self._untold and self._untold[0] <= heard:
             self._untold.popleft()
         return len(self._untold)
 
@@ -162,6 +179,7 @@ class Town:
     def plan(self) -> None:
         """Make the timetable."""
         count, pause = len(self.people), 3_600 / LINES_AN_HOUR
+        self._news = 0
         self._unanswered = self.crowd.datagrams_heard - self.crowd.broadcasts_heard
         for place, one in enumerate(self.people):
             share = place / count
@@ -218,9 +236,16 @@ class Town:
 
     def _change(self) -> None:
         next(self._changing).change()
+        if self.is_by_interest:
+            self._made += 1
+            self._untold.append(self._made * WATCHERS)
+            return
         # A broadcast may be under way that does not have it. The one that has it is followed by
         # another at last.
         self._untold.append(self.crowd.broadcasts_heard + 2 * len(self.people))
+
+    def _note_news(self, count: int) -> None:
+        self._news += count
 
     def _count(self, _: Member, __: bytes, /) -> None:
         self.heard += 1
@@ -231,7 +256,7 @@ def changes_a_second(people: int) -> float:
     return 2 * CHANGES_AN_HOUR * people / 3_600
 
 
-def needs_at(people: int, start: Start = one_registry) -> dict[str, float]:
+def needs_at(people: int, start: Start = usual_registry) -> dict[str, float]:
     """Measure registries, all together, with so many people online who chat. Raises Failed if lines
     get lost.
 
@@ -246,6 +271,13 @@ def needs_at(people: int, start: Start = one_registry) -> dict[str, float]:
         with start(folder) as first, Crowd(first.servers, everybody, sockets=sockets) as newcomers:
             newcomers.join(links=False)
         members = [Talker(index, counter=counter + 1) for index in range(people)]
+        watched = [
+            Member(people + one, counter=counter + 1).card.identity for one in range(changing)
+        ]
+        for one in members:  # mates of their rooms, and some of them somebody who comes and goes
+            mates = members[one.index // ROOM * ROOM :][:ROOM]
+            followed = watched[one.index // WATCHERS :][:1]
+            one.watches = [*(mate.card.identity for mate in mates), *followed]
         with (
             start(folder) as registries,
             Crowd(registries.servers, members, sockets=sockets, keeps_links=True) as crowd,

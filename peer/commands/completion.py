@@ -22,8 +22,9 @@ from chatapp.peer.commands.arguments import (
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.words.formatting import Candidate
 from chatapp.wire.buckets import Buckets
-from chatapp.wire.errors import ChatAppError
+from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.limits import FINDS_BURST, FINDS_PER_SECOND, ROOM_SIGN
+from chatapp.wire.names import peer_name
 
 RECENT_MAX: Final = 256
 _BEFORE_PATHS: Final = {
@@ -173,7 +174,8 @@ class NameSearch:
         finally:
             self._is_asking = False
         self._note(begun, until=now + KNOWN_FOR, is_all=not found.more)
-        self._completions.add_found(somebody.name for somebody in found.people)
+        names = (somebody.name for somebody in found.people)
+        self._completions.add_found(name for name in names if _is_name(name))
 
     def _note(self, begun: str, *, until: float, is_all: bool) -> None:
         self._asked.pop(begun, None)
@@ -188,6 +190,14 @@ class NameSearch:
             until, is_all = self._asked.get(begun[:length], (now, False))
             if now < until and (is_all or length == len(begun)):
                 return True
+        return False
+
+
+def _is_name(text: str) -> bool:
+    """Whether somebody can have this name: a registry may list anything."""
+    try:
+        return peer_name(text) == text
+    except NameRefused:
         return False
 
 

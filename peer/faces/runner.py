@@ -81,7 +81,8 @@ class Runner:
         self._work: Final[set[asyncio.Task[None]]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._seeking: asyncio.TimerHandle | None = None
-        """When names are looked for."""
+        """When names are looked for that begin with `_sought`."""
+        self._sought = ""
         self._ends_when_shown = False
         """Whether an event ends the program, which is to be shown before."""
         view.people = node.people()
@@ -250,14 +251,19 @@ class Runner:
 
     def _seek_names(self, begun: str) -> None:
         """Look soon for the names that begin so, for whoever completes one."""
+        if begun == self._sought:
+            return  # a page that is drawn again completes the same
         loop = asyncio.get_running_loop()
         if self._seeking is not None:
             self._seeking.cancel()
+            self._sought = ""
         self._refresh()
         if not self.running.is_over and self._view.wants_names(begun, now=loop.time()):
-            self._seeking = loop.call_later(SOUGHT_AFTER, self._begin_seeking, begun)
+            self._sought = begun
+            self._seeking = loop.call_later(SOUGHT_AFTER, self._begin_seeking)
 
-    def _begin_seeking(self, begun: str) -> None:
+    def _begin_seeking(self) -> None:
+        begun, self._sought = self._sought, ""
         now = asyncio.get_running_loop().time()
         self.begin(self._view.seek_names(begun, now=now))
 

@@ -71,6 +71,13 @@ def test_an_answer_counts_for_a_minute_and_one_with_everybody_for_longer_beginni
     assert asker.asked == ["al", "ali", "alice"]
 
 
+def test_what_a_dishonest_registry_lists_is_no_name() -> None:
+    asker = Asker(lambda _: found("car\x1b[2J", "car l", "carl", "car/../x", "c" * 500, "mallory"))
+    asker.seek("car")
+    assert asker.offered("send ") == ["carl", "mallory"]
+    assert asker.offered("send car") == ["carl"]
+
+
 def test_little_is_asked_however_much_is_completed() -> None:
     """Most of what the registry answers is left to messages."""
     asker = Asker(lambda _: found(more=True))
@@ -133,7 +140,9 @@ async def test_names_are_asked_for_when_nobody_completes_for_a_moment() -> None:
     for typed in ("send al", "send ali", "send alin"):
         completions.after(typed, is_in_room=False)
         await asyncio.sleep(SOUGHT_AFTER / 2)
-    await asyncio.sleep(SOUGHT_AFTER)
+    for _ in range(10):  # a page is drawn again
+        completions.after("send alin", is_in_room=False)
+        await asyncio.sleep(SOUGHT_AFTER / 8)
     assert asked == [FindPeople(first="alin", limit=FOUND_MOST)]
     assert [one.text for one in completions.after("send al", is_in_room=False)] == ["alina"]
     runner.stop(0)

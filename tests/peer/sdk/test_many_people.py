@@ -2,11 +2,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageState
+from chatapp.peer.faces.web.members.windows import OpenWindows
+from chatapp.peer.rpc.place import Offer
 from tests.peer.faces.full.playing import alices_screen
+from tests.peer.faces.windows import until
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 from tests.support.nodes import node_of
 
@@ -20,10 +24,13 @@ async def test_others_are_found_by_name(village: Village) -> None:
     await village.open_registry(broadcast_up_to=3)
     async with AsyncExitStack() as stack:
         peers = {name: await stack.enter_async_context(village.peer(name)) for name in NAMES}
+        await asyncio.gather(*(peer.ready() for peer in peers.values()))
         screen = await stack.enter_async_context(alices_screen(village))
         alice = screen.peer
         async with asyncio.timeout(WITHIN):
-            await node_of(alice).until(lambda core: core.roster.interest.is_on)
+            await node_of(alice).until(
+                lambda core: core.is_ready and core.roster.interest.online == len(NAMES) + 1
+            )
         assert await alice.online_count() == 6
         assert [one.name for one in alice.people()] == ["alice"]
         found = await alice.find("CAR")
@@ -44,3 +51,14 @@ async def test_others_are_found_by_name(village: Village) -> None:
         assert await outcome_of(await alice.send("dave", "hi")) is MessageState.DELIVERED
         assert (await next_of(peers["dave"], events.Said)).conversation == person("alice")
         assert [one.name for one in alice.people()] == ["alice", "dave"]
+        offer = Offer(alice)
+        windows = OpenWindows(lambda: alice.name, Path(alice.folder).parents[1])
+        browser = await windows.open()
+
+        def offered() -> list[str]:
+            browser.type("good morning, @er")  # what is typed while the page opens gives way
+            return [one.text for one in browser.offers()]
+
+        await until(lambda: offered() == ["@erin"])
+        await windows.close()
+        await offer.end(within=WITHIN)
