@@ -14,7 +14,8 @@ from chatapp.peer.faces.web.limits import (
     WINDOWS_MAX,
 )
 from chatapp.peer.faces.web.members.app import ACTIONS
-from tests.peer.faces.web.accounts.desk import Browser, Desk, desk  # noqa: F401
+from chatapp.peer.words import accounts as words
+from tests.peer.faces.web.accounts.desk import PASSPHRASE, Browser, Desk, desk  # noqa: F401
 from tests.peer.faces.windows import until
 from tests.peer.village import village  # noqa: F401
 
@@ -174,3 +175,34 @@ async def test_windows_are_opened_a_few_at_a_time_and_who_waits_in_vain_is_told(
     assert (await hers).status == 303
     assert sum(one.done() for one in waiting) < len(waiting) / 2, "alice waited for others"
     await asyncio.gather(*waiting)
+
+
+async def test_a_stolen_disk_opens_no_folder_and_signs_nobody_in(desk: Desk) -> None:  # noqa: F811
+    alice = Browser(desk)
+    await alice.make("alice", stay="1")
+    cookie = alice.cookie.partition("=")[2]
+    (session,) = desk.accounts.sessions.of("n-alice")
+    secret = session.opened(cookie)
+    key = (desk.account("alice").folder.home / "peers/n-alice/identity.key").read_bytes()
+    await desk.accounts.close()  # she stays signed in
+    disk = desk.files()
+    assert any(name.startswith("signed-in/") for name in disk)
+    for hidden in (cookie.encode(), PASSPHRASE.encode(), secret, key):
+        assert hidden
+        assert all(hidden not in content for content in disk.values())
+    desk.start()
+    thief = Browser(desk)
+    for stolen in (session.id, session.secret.hex(), "0" * 64):
+        thief.cookie = f"__Host-chatapp-member={stolen}"
+        assert (await thief.ask("/members/account")).headers["location"] == "/members/"
+    assert session.opened(session.id) is None
+
+
+async def test_who_sits_down_at_a_page_left_open_needs_the_passphrase(desk: Desk) -> None:  # noqa: F811
+    browser = Browser(desk)
+    await browser.make("alice")
+    new = {"new": "another one", "again": "another one"}
+    for form in ("passphrase", "export", "remove"):
+        answer = await browser.post(form, passphrase="a guess", **new)
+        assert (answer.status, words.WRONG in answer.text) == (403, True)
+    assert (await Browser(desk).sign_in("alice")).status == 303
