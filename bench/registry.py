@@ -12,10 +12,11 @@ _SETTINGS = {
     "CHATAPP_LEASE": "3600",
     "CHATAPP_REQUESTS": "10000000",
     "CHATAPP_BROADCAST_UP_TO": "100000",
+    "CHATAPP_CHANNEL_FREE_UP_TO": "1000000",
 }
 """Members of a load send no signs of life and must not count as away during a measurement; one of
-them requests as much as a crowd would; and everybody is told of everybody, unless a measure asks for
-less."""
+them requests as much as a crowd would; everybody is told of everybody, unless a measure asks for
+less; and the channel takes every line."""
 
 Server = tuple[str, int]
 """A host and a port for UDP and TCP."""

@@ -30,6 +30,10 @@ class Buckets(Generic[Whose]):
         self._buckets[whose] = (tokens - 1 if has_token else tokens, at)
         return has_token
 
+    def has_token(self, whose: Whose, *, now: float) -> bool:
+        """Return whether there is a token, and take none."""
+        return self._refilled(whose, now)[0] >= 1
+
     def overdraw(self, whose: Whose, count: float = 1, *, now: float) -> float:
         """Take tokens whether or not they are there. Return the seconds until the debt is paid, 0.0
         for no debt."""

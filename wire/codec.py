@@ -22,8 +22,13 @@ from chatapp.wire.messages.direct import (
     Typing,
     Unknown,
 )
-from chatapp.wire.messages.files import FileNotice, FileRequest
-from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.files import (
+    FileNotice,
+    FileRequest,
+    KeeperNotice,
+    KeeperRequest,
+)
+from chatapp.wire.messages.link import Attach, AttachFiles, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import (
     Cookie,
@@ -121,6 +126,9 @@ _decode_request: Final = _decoder(PeerRequest, "request")
 _decode_notice: Final = _decoder(RegistryNotice, "notice")
 _decode_file_request: Final = _decoder(FileRequest, "request for a file")
 _decode_file_notice: Final = _decoder(FileNotice, "answer about a file")
+_decode_keeper_request: Final = _decoder(KeeperRequest, "request for a kept file")
+_decode_keeper_notice: Final = _decoder(KeeperNotice, "answer about a kept file")
+_decode_attachment: Final = _decoder(Attach | AttachFiles, "first frame of a link")
 
 
 def decode_frames(payload: bytes) -> list[DatagramFrame]:
@@ -178,6 +186,22 @@ def decode_file_request(payload: bytes) -> FileRequest:
 def decode_file_notice(payload: bytes) -> FileNotice:
     """Decode an answer on a link for a file (clause 6.18). Raises DecodeError."""
     return _decode_file_notice(payload)  # type: ignore[return-value]
+
+
+def decode_keeper_request(payload: bytes) -> KeeperRequest:
+    """Decode what a peer says on a link for kept files (clause 6.23). Raises DecodeError."""
+    return _decode_keeper_request(payload)  # type: ignore[return-value]
+
+
+def decode_keeper_notice(payload: bytes) -> KeeperNotice:
+    """Decode what a registry says on a link for kept files (clause 6.23). Raises DecodeError."""
+    return _decode_keeper_notice(payload)  # type: ignore[return-value]
+
+
+def decode_attachment(payload: bytes) -> Attach | AttachFiles:
+    """Decode the payload that opens a link to a registry (clauses 6.23 and 9.1). Raises
+    DecodeError."""
+    return _decode_attachment(payload)  # type: ignore[return-value]
 
 
 def decode_message_body(body: bytes) -> DirectBody | DirectGroupLine:

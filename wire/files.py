@@ -16,6 +16,7 @@ from chatapp.wire.messages.direct import FileOffer
 HASH_SIZE: Final = 32
 PAGE_SIZE: Final = PAGE_CHUNKS * HASH_SIZE
 _FILE_ID: Final = b"chatapp file 1\0"
+_KEPT_ID: Final = b"chatapp kept file 1\0"
 _DIGITS: Final = b"0" + b"1" * 255
 _VALUES: Final = bytes(int(value == ord("1")) for value in range(256))
 
@@ -62,6 +63,12 @@ def content_id(key: bytes, pages: Iterable[bytes]) -> bytes:
     """Return what tells the content of an offer from all others: somebody may offer another content
     under a key that they have read in an offer."""
     return hashlib.sha256(b"".join((key, *pages))).digest()[:16]
+
+
+def kept_id(size: int, pages: Iterable[bytes]) -> bytes:
+    """Return what names a file at the registry: it follows from what is in it, sealed, so nobody can
+    put another content under the name, and only those who have the offer know it."""
+    return hashlib.sha256(_KEPT_ID + size.to_bytes(8, "big") + b"".join(pages)).digest()[:16]
 
 
 class ChunkSeal:

@@ -73,6 +73,19 @@ FINDS_BURST: Final = 30.0
 FINDS_NETWORK_FACTOR: Final = 20
 """How many times as many all people of one network may make: identities cost nothing."""
 
+CHANNEL_LINES_PER_SECOND: Final = 1.0
+"""Lines of the channel that a registry takes while very many people are online: each goes to all of
+them."""
+
+CHANNEL_LINES_BURST: Final = 5.0
+"""Such lines at once."""
+
+CHANNEL_NETWORK_PART: Final = 2
+"""Which part of them may come from one network: nobody keeps everybody else from speaking."""
+
+CHANNEL_PERSON_PART: Final = 5
+"""Which part of them may come from one person."""
+
 WATCH_UNIT: Final = 16
 """Keys in a Watch that count as one request."""
 
@@ -657,6 +670,39 @@ accepted: nobody fills the list of another."""
 
 FILE_OFFERS_PER_HOUR: Final = 30
 """The same an hour, after that."""
+
+
+# --- files at the registry ------------------------------------------------------------------------------------
+
+KEPT_LINKS_MAX: Final = 32
+"""Connections on which people give files to the registry, or fetch them, at a time."""
+
+KEPT_LINKS_EACH: Final = 4
+"""Those of one person: nobody keeps the others out."""
+
+KEPT_LINKS_PER_NETWORK: Final = 12
+"""Those of the people of one network."""
+
+KEPT_LINK_IDLE_MAX: Final = 60.0
+"""Seconds without a whole frame after which such a connection ends."""
+
+KEPT_GIVEN_WITHIN: Final = 3_600.0
+"""Seconds in which a file must be given: slow senders do not keep the place from others."""
+
+KEPT_WINDOW: Final = 4
+"""Chunks that the registry asks for at a time: 1 MiB is on its way."""
+
+KEPT_BYTES_PER_SECOND: Final = 16 * 1024 * 1024
+"""Bytes a second that all such connections together bring and take: words come first."""
+
+KEPT_LEAST: Final = 64 * 1024
+"""Bytes that each kept file counts at least, so that small ones are not too many."""
+
+KEPT_NETWORK_SHARES: Final = 4
+"""How many times the place of one person the people of one network have together."""
+
+KEPT_TURNS_PER_HOUR: Final = 2
+"""How often somebody may fill their place anew in an hour, and at once."""
 
 
 Key = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]

@@ -436,6 +436,10 @@ class MessageReason(Explained):
     )
     DISK_FULL = "disk_full", "the registry's disk is full"
     DISK_FAILED = "disk_failed", "the registry cannot write to its disk"
+    TOO_MANY_ONLINE = (
+        "too_many_online",
+        "so many people are online that the channel takes one line a second",
+    )
     NEVER_FETCHED = "never_fetched", "the mail was never fetched, and has expired"
     LEFT_ROOM = "left_room", "we left the room before the registry was back"
     NOT_IN_ROOM = "not_in_room", "we are not in that room"
@@ -866,6 +870,14 @@ class LinkTroubled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     trouble: LinkTrouble
 
 
+class SearchingServers(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """None of the registry's servers has answered at start, and there is no table of an earlier run:
+    we ask them for `seconds` in all. `servers`: the addresses that we ask."""
+
+    servers: tuple[Address, ...]
+    seconds: int
+
+
 class NoServerAtStart(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The registry did not answer at start. `table_time`: when our copy of the table was saved;
     None without one."""
@@ -924,6 +936,7 @@ RegistryEvent = (
     | ServerStopPlanned
     | ServerStopCancelled
     | ServerStopping
+    | SearchingServers
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet

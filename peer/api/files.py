@@ -25,6 +25,7 @@ class FileWay(Explained):
     TCP = "tcp", "a TCP connection between the two programs"
     UDP = "udp", "datagrams between the two: no TCP connection can be made"
     SERVER = "server", "the registry, which passes little on: nothing goes between the two directly"
+    KEPT = "kept", "the registry, which had kept a sealed copy while the one who offers it was away"
 
 
 class FileReply(Explained):
@@ -88,3 +89,5 @@ class FileTransfer(msgspec.Struct, frozen=True, kw_only=True):
     """By what it has come so far, or was fetched of us."""
     people: int = 0
     """How many have given some of it, or fetched some of it of us."""
+    is_kept: bool = False
+    """Whether it is ours, and the registry keeps a sealed copy for those who are away."""

@@ -92,6 +92,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What we say of ourselves in our row."""
     away: str | None = None
     """Why we do not answer though our program runs; None: we do."""
+    knows_everybody: bool = True
+    """Whether the registry tells us of everybody; else `FindPeople` finds the others."""
     muted: tuple[Conversation, ...] = ()
     """The conversations that do not ring. No event tells that their time is over."""
 

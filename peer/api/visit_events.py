@@ -223,6 +223,7 @@ Edited = peers.Edited
 Retracted = peers.Retracted
 MessageChanged = peers.MessageChanged
 ServerBack = peers.ServerBack
+SearchingServers = peers.SearchingServers
 ServerOfAnotherRegistry = peers.ServerOfAnotherRegistry
 ServerAnnounced = peers.ServerAnnounced
 ServerStopPlanned = peers.ServerStopPlanned
@@ -292,6 +293,7 @@ VisitEvent = (
     | VisitorServerLost
     | NoServer
     | ServerBack
+    | SearchingServers
     | ServerOfAnotherRegistry
     | ServerAnnounced
     | ServerStopPlanned

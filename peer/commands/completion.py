@@ -2,11 +2,13 @@
 that Tab offers, and what Tab does with them: first what all share, then each of them in turn."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from chatapp.peer.api.events import PeopleFound
+from chatapp.peer.api.requests import FindPeople
 from chatapp.peer.commands.arguments import (
     FILE_PATH,
     NAME_AND_PATH,
@@ -19,7 +21,9 @@ from chatapp.peer.commands.arguments import (
 )
 from chatapp.peer.commands.commands import BY_SPELLING, DESK_SPELLINGS
 from chatapp.peer.words.formatting import Candidate
-from chatapp.wire.limits import ROOM_SIGN
+from chatapp.wire.buckets import Buckets
+from chatapp.wire.errors import ChatAppError
+from chatapp.wire.limits import FINDS_BURST, FINDS_PER_SECOND, ROOM_SIGN
 
 RECENT_MAX: Final = 256
 _BEFORE_PATHS: Final = {
@@ -29,8 +33,24 @@ _BEFORE_PATHS: Final = {
     NTH_AS_PATH.shown: re.compile(r"(?:\d+ +)?as +(.*)"),
 }
 """What stands before a path, in the arguments that have one; a path may have blanks."""
+_LAST_WORD: Final = re.compile(r"[^\s,@]*\Z")
+_ANYBODY: Final = "\0"
+"""Stands for the rest of a name; no name has it."""
 _FIRST: Final = ("send", "join", "who")
 """Commands that are offered before all others."""
+
+SOUGHT_AFTER: Final = 0.15
+"""Seconds without another wish after which names are asked for."""
+BEGUN_LEAST: Final = 2
+"""Characters that a name must begin with: many people share one."""
+FOUND_MOST: Final = 20
+KNOWN_FOR: Final = 60.0
+"""Seconds for which an answer counts."""
+AGAIN_AFTER: Final = 5.0
+"""Seconds after which the same is asked again if no answer came."""
+_ASKED_MOST: Final = 256
+_SHARE: Final = 3
+"""Which part of what the registry answers is for completion; the rest is left to messages."""
 
 
 class CandidateSource(Protocol):
@@ -48,9 +68,15 @@ class CompletionIndex:
         self.list_paths: Callable[[str], Sequence[str]] = lambda _: ()
         """Returns the paths of files and folders that begin like this; a face on this machine sets
         it."""
+        self.seek: Callable[[str], None] = lambda _: None
+        """Is called with the beginning of a name that is to be completed; a view sets it, as others
+        may bear such a name than those who are known."""
+        self.came: Callable[[], None] = lambda: None
+        """Is called when names have come after that; a face that completes once sets it."""
         self._people: tuple[str, ...] = ()
         self._rooms: dict[str, None] = {}
         self._recent: dict[str, None] = {}
+        self._found: dict[str, None] = {}
         self._answers: tuple[str, ...] = ()
         self.entered: Sequence[str] = ()
         """The rooms where the user is, the current one first."""
@@ -74,16 +100,23 @@ class CompletionIndex:
         """Note that the user and somebody just talked."""
         _put_last(self._recent, name)
 
+    def add_found(self, names: Iterable[str]) -> None:
+        """Note names of people who are not in the table."""
+        for name in names:
+            _put_last(self._found, name)
+        self.came()
+
     def add_room(self, room: str) -> None:
         """Note a room."""
         _put_last(self._rooms, room)
 
     def people(self) -> list[str]:
         """Return the names of people: the last ones talked with first, then the others in the order
-        of the table."""
+        of the table, then those who are not in it."""
         there = set(self._people)
         recent = [name for name in reversed(self._recent) if name in there]
-        return [*recent, *(name for name in self._people if name not in self._recent)]
+        others = [name for name in self._people if name not in self._recent]
+        return [*recent, *others, *(name for name in self._found if name not in there)]
 
     def places(self) -> list[str]:
         """Return the names of people and of rooms."""
@@ -95,7 +128,67 @@ class CompletionIndex:
 
     def after(self, typed: str, *, is_in_room: bool) -> list[Candidate]:
         """Complete a line with a peer's commands and these names."""
+        if begun := name_begun(typed, is_in_room=is_in_room):
+            self.seek(begun)
         return candidates(typed, self, is_in_room=is_in_room)
+
+
+class NameSearch:
+    """Asks for names that complete a line although the registry does not tell us of those who bear
+    them (clause 3.9). Only what somebody wants to complete is asked for, so that no word of a message
+    goes to the registry by itself."""
+
+    def __init__(self, completions: CompletionIndex) -> None:
+        """`completions`: where names that were found are noted."""
+        self._completions: Final = completions
+        self._asked: dict[str, tuple[float, bool]] = {}
+        """Until when the answer about a beginning counts, and whether it had everybody."""
+        self._is_asking = False
+        self._allowed: Final[Buckets[None]] = Buckets(
+            rate=FINDS_PER_SECOND / _SHARE, burst=FINDS_BURST / _SHARE
+        )
+
+    def wants(self, begun: str, *, now: float) -> bool:
+        """Return whether to ask whose names begin so: it is not known, nothing is being asked, and
+        little was asked lately."""
+        return (
+            len(begun) >= BEGUN_LEAST
+            and not self._is_asking
+            and not self._is_known(begun.casefold(), now)
+            and self._allowed.has_token(None, now=now)
+        )
+
+    def seek(self, begun: str, *, now: float) -> Generator[FindPeople, Any, None]:
+        """Ask whose names begin so, if that is wanted. Without an answer nothing more is offered."""
+        if not self.wants(begun, now=now):
+            return
+        begun = begun.casefold()
+        self._allowed.take(None, now=now)
+        self._note(begun, until=now + AGAIN_AFTER, is_all=False)
+        self._is_asking = True
+        try:
+            found: PeopleFound = yield FindPeople(first=begun, limit=FOUND_MOST)
+        except ChatAppError:
+            return
+        finally:
+            self._is_asking = False
+        self._note(begun, until=now + KNOWN_FOR, is_all=not found.more)
+        self._completions.add_found(somebody.name for somebody in found.people)
+
+    def _note(self, begun: str, *, until: float, is_all: bool) -> None:
+        self._asked.pop(begun, None)
+        self._asked[begun] = until, is_all
+        if len(self._asked) > _ASKED_MOST:
+            del self._asked[next(iter(self._asked))]
+
+    def _is_known(self, begun: str, now: float) -> bool:
+        """Whether an answer about this beginning counts, or one with everybody about a shorter
+        one."""
+        for length in range(BEGUN_LEAST, len(begun) + 1):
+            until, is_all = self._asked.get(begun[:length], (now, False))
+            if now < until and (is_all or length == len(begun)):
+                return True
+        return False
 
 
 def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[Candidate]:
@@ -114,6 +207,16 @@ def candidates(typed: str, index: CompletionIndex, *, is_in_room: bool) -> list[
         *_commands(word, offered, is_in_room=is_in_room),
         *([] if is_in_room else _addressed(word, index)),
     ]
+
+
+def name_begun(typed: str, *, is_in_room: bool) -> str:
+    """Return the beginning of somebody's name that `typed` ends with, where a name can be completed;
+    empty for none."""
+    begun = _LAST_WORD.search(typed)[0]  # type: ignore[index]
+    anybody = CompletionIndex()
+    anybody.set_people([begun + _ANYBODY])
+    found = candidates(typed, anybody, is_in_room=is_in_room) if begun else []
+    return begun if any(_ANYBODY in one.text for one in found) else ""
 
 
 def common_start(texts: Sequence[str]) -> str:

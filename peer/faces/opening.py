@@ -164,6 +164,13 @@ def tell_registry(batch: Iterable[events.Event]) -> None:
             print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
 
 
+def tell_search(batch: Iterable[events.Event]) -> None:
+    """Say on standard error that the registry is still being looked for, if these events tell."""
+    for event in batch:
+        if isinstance(event, events.SearchingServers):
+            print(*lines_of(event), sep="\n", file=sys.stderr, flush=True)
+
+
 async def running_program(
     own: Peer, *, shows: bool = True, is_service: bool = False
 ) -> Peer | None:

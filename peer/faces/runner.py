@@ -11,6 +11,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import Edited, Event, FileChanged, Reacted, Retracted, Seen
 from chatapp.peer.api.past import FoundLine
 from chatapp.peer.api.requests import FindLines, KeepDraft, LineName, Node
+from chatapp.peer.commands.completion import SOUGHT_AFTER
 from chatapp.peer.faces.program import DONE, FAILED, Running
 from chatapp.peer.view.view import (
     Briefly,
@@ -79,17 +80,20 @@ class Runner:
         """Held while the past of a conversation is read."""
         self._work: Final[set[asyncio.Task[None]]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._seeking: asyncio.TimerHandle | None = None
+        """When names are looked for."""
         self._ends_when_shown = False
         """Whether an event ends the program, which is to be shown before."""
         view.people = node.people()
+        view.seeks_names_by(self._seek_names)
 
     async def run(self, *work: Coroutine[Any, Any, None]) -> int:
         """Do this until the program ends. Returns the exit status."""
         try:
             return await self.running.until_over(*work)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in filter(None, (self._timer, self._seeking)):
+                timer.cancel()
             for task in self._work:
                 task.cancel()
             await asyncio.gather(*self._work, return_exceptions=True)
@@ -243,6 +247,19 @@ class Runner:
         """Keep what is typed in a conversation, for other windows and the next start."""
         with contextlib.suppress(ChatAppError, UnicodeEncodeError):  # then it is not kept
             self._node.post(draft)
+
+    def _seek_names(self, begun: str) -> None:
+        """Look soon for the names that begin so, for whoever completes one."""
+        loop = asyncio.get_running_loop()
+        if self._seeking is not None:
+            self._seeking.cancel()
+        self._refresh()
+        if not self.running.is_over and self._view.wants_names(begun, now=loop.time()):
+            self._seeking = loop.call_later(SOUGHT_AFTER, self._begin_seeking, begun)
+
+    def _begin_seeking(self, begun: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self.begin(self._view.seek_names(begun, now=now))
 
     def typing(self, draft: str) -> None:
         """Tell the recipient of what is being typed that it is."""

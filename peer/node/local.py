@@ -254,6 +254,7 @@ class PeerNode:
             ),
             status=core.roster.standing.text,
             away=core.roster.standing.away,
+            knows_everybody=not core.roster.interest.is_on,
             muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 

@@ -432,6 +432,7 @@ _EVERYWHERE = (
     | events.StorageEvent
     | events.AttachmentEvent
     | events.LinkTroubled
+    | events.SearchingServers
     | events.ServerAnnounced
     | events.ServerStopPlanned
     | events.ServerStopCancelled

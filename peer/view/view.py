@@ -34,7 +34,7 @@ from chatapp.peer.api.requests import Moment, Request, Send, Sent, Wait
 from chatapp.peer.api.state import State
 from chatapp.peer.commands import meanings, parser
 from chatapp.peer.commands.commands import help_lines
-from chatapp.peer.commands.completion import CompletionIndex
+from chatapp.peer.commands.completion import CompletionIndex, NameSearch
 from chatapp.peer.commands.meanings import Context, Meaning, Mistake
 from chatapp.peer.commands.parser import Confirmation, Dialogue
 from chatapp.peer.view.transfers import UNDER_WAY, FileAction, Transfers, is_for
@@ -220,6 +220,7 @@ class View:
         self._next_key = 0
         """The key of the next thing that it sends; 0 for none."""
         self._completions: Final = completions
+        self._names: Final = None if completions is None else NameSearch(completions)
         self._draw_line: Final = draw_line
         self._window: Final = draw_line()
         """By which this window knows its own drafts."""
@@ -454,6 +455,23 @@ class View:
         if self._completions is not None:
             self._completions.set_people(somebody.name for somebody in self.people)
             self._online = sum(somebody.online for somebody in self.people)
+
+    def seeks_names_by(self, seek: Callable[[str], None]) -> None:
+        """Have `seek` called with the beginning of a name that is to be completed."""
+        if self._completions is not None:
+            self._completions.seek = seek
+
+    def wants_names(self, begun: str, *, now: float) -> bool:
+        """Return whether to look for the names that begin so: there are people of whom the registry
+        does not tell us, and not all of these are known."""
+        if self._names is None or self.state.knows_everybody:
+            return False
+        return self._names.wants(begun, now=now)
+
+    def seek_names(self, begun: str, *, now: float) -> Steps:
+        """Find the names that begin so."""
+        if self._names is not None:
+            yield from self._names.seek(begun, now=now)
 
     def _rooms_seen(self) -> Sequence[str]:
         """Return the rooms of which the registry has told us in this run."""

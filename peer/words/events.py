@@ -41,6 +41,7 @@ from chatapp.peer.api.events import (
     RegistryRecognized,
     Said,
     SaidByUs,
+    SearchingServers,
     Seen,
     ServerAnnounced,
     ServerBack,
@@ -112,6 +113,7 @@ ConnectionEvent = (
     | ServerStopPlanned
     | ServerStopCancelled
     | ServerStopping
+    | SearchingServers
     | NoServerAtStart
     | LinkTroubled
     | RegistryMet
@@ -329,6 +331,8 @@ def _connection(event: ConnectionEvent) -> list[str]:
             return [
                 f"{SERVER_SILENT} Working with the table of {shown_time(table_time)}; still trying."
             ]
+        case SearchingServers(servers=servers, seconds=seconds):
+            return [f"[Searching for the server at {names([*map(str, servers)])} for {seconds} s.]"]
         case ServerLost():
             return [f"{SERVER_SILENT} Direct chat goes on."]
         case ServerBack():

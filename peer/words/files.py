@@ -45,6 +45,7 @@ _WAYS: Final = {
     FileWay.TCP: "TCP",
     FileWay.UDP: "UDP, as no TCP connection can be made",
     FileWay.SERVER: "the server, as neither TCP nor UDP gets through",
+    FileWay.KEPT: "the server, which had kept it",
 }
 _REFUSALS: Final = {
     FileRefusal.NOT_READABLE: "cannot be read",
@@ -176,7 +177,8 @@ def way_steps(file: FileTransfer) -> list[str]:
     """Say which way a file went or goes, and how it stands."""
     how = " and ".join(_WAYS[way] for way in file.ways)
     people = counted(file.people, "person", "people") if file.conversation.is_room else ""
-    stands = f"{_short(file.name)}: {standing(file)}"
+    kept = ", and the server keeps a sealed copy" if file.is_kept else ""
+    stands = f"{_short(file.name)}: {standing(file)}{kept}"
     if not how:
         none = "nobody has fetched any of it" if file.is_ours else "none of it has come"
         return [stands, none]
@@ -190,6 +192,8 @@ def _listed(file: FileTransfer) -> str:
 
 
 def _way(file: FileTransfer) -> str:
+    if file.is_kept:
+        return " (kept at the server)"
     ways = () if FileWay.TCP in file.ways else file.ways[-1:]
     return "".join(f" (by {_WAYS[way]})" for way in ways)
 
@@ -236,7 +240,7 @@ def accepted_line(file: FileTransfer, *, is_away: bool) -> str:
     """Say that a file comes. `is_away`: when the one who offers it is back."""
     what = _short(file.name)
     if is_away:
-        return f"[{name(file.sender)} is away: {what} comes when they are back.]"
+        return f"[{name(file.sender)} is away: {what} comes when they are back, or now if the server keeps it.]"
     return f"[{what} comes: /files shows how far it is.]"
 
 

@@ -22,6 +22,8 @@ UNSENT: Final = {
     MessageReason.SHARE_USED_UP: "too many messages from you or from your network wait there",
     MessageReason.DISK_FULL: "the server's disk is full",
     MessageReason.DISK_FAILED: "the server cannot write to its disk",
+    MessageReason.TOO_MANY_ONLINE: "with so many people online it takes one line a second; say it "
+    "again in a few seconds",
     MessageReason.NEVER_FETCHED: "it was never fetched and has expired",
     MessageReason.LEFT_ROOM: "you left before the server was back",
     MessageReason.NOT_IN_ROOM: "you are not in it",

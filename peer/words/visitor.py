@@ -219,6 +219,7 @@ class VisitorTexts:
                 visit_events.RegistryMet()
                 | visit_events.RegistryKeyAccepted()
                 | visit_events.RegistryKeyChanged()
+                | visit_events.SearchingServers()
                 | visit_events.ServerOfAnotherRegistry()
                 | visit_events.LinkTroubled()
             ):
@@ -437,6 +438,7 @@ class VisitorTexts:
         event: visit_events.RegistryMet
         | visit_events.RegistryKeyAccepted
         | visit_events.RegistryKeyChanged
+        | visit_events.SearchingServers
         | visit_events.ServerOfAnotherRegistry
         | visit_events.LinkTroubled,
     ) -> str:
@@ -450,6 +452,9 @@ class VisitorTexts:
                 return self._text("server.key_accepted", key=name(key))
             case visit_events.RegistryKeyChanged(expected=expected, got=got):
                 return self._text("server.key_changed", expected=name(expected), got=name(got))
+            case visit_events.SearchingServers(servers=servers, seconds=seconds):
+                shown = ", ".join(sanitize(str(server)) for server in servers)
+                return self._text("server.searching", servers=shown, seconds=seconds)
             case visit_events.ServerOfAnotherRegistry(server=server, key=key):
                 return self._text("server.another", server=sanitize(str(server)), key=name(key))
             case visit_events.LinkTroubled(port=port, trouble=trouble):

@@ -18,6 +18,8 @@ STALLED_AFTER: Final = 10.0
 """Seconds without a leader of a stream after which that is told: an election takes 4 to 8."""
 
 HOUR: Final = 3_600.0
+RESTLESS: Final = 3
+"""Takeovers within an hour that are told: updates of the nodes cause one or two."""
 
 
 class ServerState(enum.Enum):
@@ -76,7 +78,13 @@ class StreamLed(NamedTuple):
     stream: str
 
 
-HealthEvent = ServerChanged | StreamStalled | StreamLed
+class StateRestless(NamedTuple):
+    """RESTLESS nodes have taken the state over within an hour, `node` the last one."""
+
+    node: str
+
+
+HealthEvent = ServerChanged | StreamStalled | StreamLed | StateRestless
 
 
 def _state_of(greeting: Greeting | None) -> ServerState:
@@ -174,14 +182,19 @@ class Health:
                 states[name] = max(states[name], ServerState.BEHIND, key=_RANK.__getitem__)
         return states
 
-    def taken_over(self, *, now: float) -> None:
-        """Note that another node keeps the state from now on."""
+    def taken_over(self, node: str, *, now: float) -> StateRestless | None:
+        """Note that this node keeps the state from now on. Return what is to be told."""
+        self._forget_takeovers(now)
         self._takeovers.append(now)
+        return StateRestless(node) if len(self._takeovers) == RESTLESS else None
+
+    def _forget_takeovers(self, now: float) -> None:
+        while self._takeovers and now - self._takeovers[0] > HOUR:
+            self._takeovers.popleft()
 
     def figures(self, *, now: float) -> dict[str, float]:
         """Return the figures of the servers and of the streams."""
-        while self._takeovers and now - self._takeovers[0] > HOUR:
-            self._takeovers.popleft()
+        self._forget_takeovers(now)
         states = [server.state for server in self._servers.values()]
         return {
             "cluster_servers_away": states.count(ServerState.AWAY),

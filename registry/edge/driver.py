@@ -180,6 +180,13 @@ class EdgeDriver:
         self.call_guarded(self._core.receive_frames, self._numbers[link], frames)
         self._widen()
 
+    def let_go(self, number: int) -> TcpLink:
+        """Forget a link, which somebody else owns from now on."""
+        link = self._links.pop(number)
+        del self._numbers[link]
+        self._behind.discard(number)
+        return link
+
     def link_progressed(self, link: TcpLink, begun: int) -> None:
         """Ignore it: the lease and the time for a first frame are for whole ones."""
 

@@ -8,7 +8,7 @@ never gets more bytes than it sent.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import starmap
 from typing import Final, NamedTuple
 
@@ -35,6 +35,7 @@ from chatapp.wire.address import Address, network_of
 from chatapp.wire.admission import make_refused, sign_welcome
 from chatapp.wire.codec import (
     Kind,
+    decode_attachment,
     decode_frames,
     decode_register,
     decode_request,
@@ -45,9 +46,15 @@ from chatapp.wire.codec import (
 from chatapp.wire.errors import DecodeError, SealError, WireError
 from chatapp.wire.identity import Identity
 from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
-from chatapp.wire.messages.link import Announcement, AnnouncementKind, Attach, PeerRequest
+from chatapp.wire.messages.link import (
+    Announcement,
+    AnnouncementKind,
+    AttachFiles,
+    PeerRequest,
+)
 from chatapp.wire.messages.registration import Leave, Ping, Register, ServerPlace, Welcome
 from chatapp.wire.messages.table import FetchTable, Find, Watch
+from chatapp.wire.sessions.link import LinkSession
 from chatapp.wire.sessions.opening import Randomness
 
 SECRET_SIZE: Final = 32
@@ -71,6 +78,16 @@ class Output(NamedTuple):
     """One datagram for many addresses. The driver slices long lists."""
     events: list[Event]
     """What happened, for the log."""
+
+
+class FileLink(NamedTuple):
+    """A connection that was opened for files (clause 6.23), which is none of the edge's any more."""
+
+    number: int
+    identity: bytes
+    session: LinkSession
+    answer: bytes
+    """The frame that answers its first."""
 
 
 class Edge:
@@ -113,6 +130,8 @@ class Edge:
         """Whether datagrams of earlier broadcasts still wait to be sent. What has changed meanwhile
         is told by the next one, once, however often it has changed."""
         self._admin_answers: list[tuple[str, AdminAnswer]] = []
+        self.take_file_link: Callable[[FileLink], None] | None = None
+        """Takes links for files over; None: no files are kept."""
 
     # --- links
 
@@ -192,12 +211,16 @@ class Edge:
             identity, payload, session, answer = self.sessions.table.take_link(
                 frame, source=link.remote, now=now
             )
-            request = decode_request(payload)
         except WireError:
             self.links.end(link.number, LinkEndReason.NO_SESSION)
             return
-        if not isinstance(request, Attach):
+        try:
+            request = decode_attachment(payload)
+        except DecodeError:
             self.links.end(link.number, LinkEndReason.NO_ATTACH)
+            return
+        if isinstance(request, AttachFiles):
+            self._hand_over(FileLink(link.number, identity, session, answer))
             return
         self.links.attach(
             link, session, identity, answer, is_guest=identity in self.sessions.guests
@@ -205,6 +228,14 @@ class Edge:
         if link.number not in self.links.guests:
             self.interest.tell_scope(link)
         self.engine.request(request, link.caller, now=now)
+
+    def _hand_over(self, link: "FileLink") -> None:
+        """Let whoever keeps files have a link that was opened for files."""
+        if self.take_file_link is None:
+            self.links.end(link.number, LinkEndReason.NO_ATTACH)
+        else:
+            self.links.forget(link.number)
+            self.take_file_link(link)
 
     def take_links_to_widen(self) -> list[int]:
         """Drain the links that have authenticated since the last call: their frames may have full

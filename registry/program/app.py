@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -49,6 +50,7 @@ from chatapp.wire.folders import default_home
 from chatapp.wire.identity import Identity, fingerprint
 
 if TYPE_CHECKING:
+    from chatapp.registry.kept.keeper import KeptFiles
     from chatapp.registry.program.admin.log import Answer
     from chatapp.registry.program.serving import EngineBus
     from chatapp.registry.store.backup import Inspection, Manifest
@@ -97,6 +99,9 @@ DRAINED_A_WAKE_UP: Final = 256
 """Datagrams read before links and timers get the event loop. They take about two milliseconds,
 since expensive requests are queued. With fewer, the socket would fill under a flood while a
 broadcast goes out."""
+
+_KEPT: Final = "kept"
+"""The folder of kept files. It is in no backup: those who gave the files have them."""
 
 _CODES_AT_START: Final = 3
 _FIRST: Final = "first"
@@ -406,7 +411,13 @@ class Registry:
             TableKeeper(core.engine.hub.directory, self._storage) if neighbours is None else None
         )
         driver = RegistryDriver(
-            loop, core, store, keeper=keeper, neighbours=neighbours, machine=self._machine
+            loop,
+            core,
+            store,
+            keeper=keeper,
+            files=self._kept_files(core) if neighbours is None else None,
+            neighbours=neighbours,
+            machine=self._machine,
         )
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(
@@ -419,6 +430,26 @@ class Registry:
         )
         self._codes = codes if is_stored else []
         return driver
+
+    def _kept_files(self, core: RegistryCore) -> "KeptFiles | None":
+        """Return the files that are kept; None if none are to be. Raises Unable."""
+        policy, folder, machine = self._policy, self.folder / _KEPT, self._machine
+        if not policy.kept_files_each:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        from chatapp.registry.kept.keeper import (
+            Clocks,
+            KeptFiles,
+            Quota,
+        )  # deferred: most registries keep none
+
+        quota = Quota(policy.kept_files_each, policy.kept_files_total, policy.mail_kept_for)
+        try:
+            return KeptFiles(
+                folder, quota, core.engine.hub, Clocks(now=machine.now, wall=machine.wall)
+            )
+        except OSError as error:
+            raise Unable(failure_line(f"{folder}: {error.strerror or error}")) from None
 
     def _open_admin_socket(self) -> socket.socket:
         try:

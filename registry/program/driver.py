@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from chatapp.registry.edge.driver import EdgeDriver, Timed
+from chatapp.registry.edge.edge import FileLink
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.desk.statistics import Histogram
 from chatapp.registry.rules.directory.directory import Directory
@@ -19,6 +20,9 @@ from chatapp.registry.store.storage import Storage
 from chatapp.registry.telemetry.figures import COMMIT_BOUNDS, CoreSnapshot
 from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.errors import StoreError, StoreFull, StoreLost, quoted
+
+if TYPE_CHECKING:
+    from chatapp.registry.kept.keeper import KeptFiles
 
 _log = logging.getLogger(__name__)
 
@@ -277,10 +281,12 @@ class RegistryDriver:
         store: Store,
         *,
         keeper: TableKeeper | None = None,
+        files: "KeptFiles | None" = None,
         neighbours: Neighbours | None = None,
         machine: Machine = THIS_MACHINE,
     ) -> None:
-        """`neighbours`: of a registry in a cluster."""
+        """`files`: those that are kept for people who are away; None: none are. `neighbours`: of a
+        registry in a cluster."""
         self._now = machine.now
         self._wall = machine.wall
         self._loop = loop
@@ -293,6 +299,9 @@ class RegistryDriver:
             loop, core, self._take_rest, timed=neighbours, machine=machine
         )
         self.committer = Committer(loop, core, store, self.edge.call_guarded, now=machine.now)
+        self._files = files
+        if files is not None:
+            core.edge.take_file_link = self._take_file_link
         self._maintenance: asyncio.TimerHandle | None = None
         self._show: Callable[[list[str]], None] | None = None
 
@@ -314,9 +323,16 @@ class RegistryDriver:
             self._has_left = True
             self._neighbours.leave()
         table = self._core.engine.hub.directory.kept()
+        if self._files is not None:
+            await self._files.stop()
         await self.edge.stop("the registry stops")
         await self.committer.finish()
         return table
+
+    def _take_file_link(self, link: FileLink) -> None:
+        if self._files is not None:
+            opened = self.edge.let_go(link.number)
+            self._files.take(opened, link.identity, link.session, link.answer)
 
     def receive_bus(self, data: bytes) -> None:
         """Hand a message of another node to the engine, unless it has left: what it would store
@@ -338,6 +354,8 @@ class RegistryDriver:
         self._maintenance = self._loop.call_later(MAINTENANCE_SPAN, self._maintain)
         self._core.set_wall(self._wall(), now=self._now())
         self.committer.maintain()
+        if self._files is not None:
+            self._files.maintain()
 
     # --- the registry's own terminal
 
@@ -361,6 +379,8 @@ class RegistryDriver:
         """Return the figures of the core and of this driver."""
         snapshot = self._core.snapshot(now=self._now())
         snapshot.figures.update(self.edge.figures())
+        if self._files is not None:
+            snapshot.figures.update(self._files.figures())
         if self._neighbours is not None:
             snapshot.figures.update(self._neighbours.figures(now=self._now()))
         snapshot.figures["store_accepts_writes"] = int(self.committer.is_storing)

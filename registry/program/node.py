@@ -401,12 +401,14 @@ class ClusterNode:
         with suppress(RuntimeError):  # the program ends
             self._loop.call_soon_threadsafe(self._say, texts.health_line(event))
 
-    def _note_holder(self, holder: str) -> None:
+    def _note_holder(self, lease: Lease) -> None:
         """Count a takeover if another node or program holds the lease now."""
-        if holder and holder != self._holder:
+        if lease.holder and lease.holder != self._holder:
             if self._holder:
-                self._health.taken_over(now=time.monotonic())
-            self._holder = holder
+                event = self._health.taken_over(lease.serving, now=time.monotonic())
+                if event is not None:
+                    self._tell_health(event)
+            self._holder = lease.holder
 
     async def _keep(self, lease: Lease) -> None:
         """Look at the lease, claim it and renew it, until it is lost."""
@@ -414,7 +416,7 @@ class ClusterNode:
             while lease is self._lease and lease.state in (LeaseState.STANDBY, LeaseState.OWNER):
                 before = lease.state, lease.serving, self._is_answered, lease.saw_other_key
                 await self._step(lease)
-                self._note_holder(lease.holder)
+                self._note_holder(lease)
                 if (lease.state, lease.serving, self._is_answered, lease.saw_other_key) != before:
                     self._loop.call_soon_threadsafe(self._news.set)
                 await asyncio.sleep(max(lease.next_timer - time.monotonic(), 0.0))

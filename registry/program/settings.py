@@ -230,6 +230,10 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         RegistryPolicy().broadcast_up_to
     )
     """People online up to whom everybody is told of everybody."""
+    channel_free_up_to: Annotated[int, _number("a whole number", 16, 1_000_000)] = (
+        RegistryPolicy().channel_free_up_to
+    )
+    """People online up to whom the channel takes every line; of more, one a second."""
     rooms: Annotated[int, _number("a whole number", 16, 100_000)] = RegistryPolicy().rooms_max
     """Rooms that there may be at once."""
     rooms_each: Annotated[int, _number("a whole number", 1, ROOMS_EACH_MAX)] = (
@@ -241,6 +245,14 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     )
     """Megabytes of files an hour that are passed on for one person whom others reach neither by TCP
     nor by UDP; 0: none."""
+    keep_files: Annotated[int, _number("megabytes", 0, 100_000)] = (
+        RegistryPolicy().kept_files_each // _MEGABYTE
+    )
+    """Megabytes of sealed files that are kept for one person while others are away; 0: none."""
+    keep_files_total: Annotated[int, _number("megabytes", 1, 10_000_000)] = (
+        RegistryPolicy().kept_files_total // _MEGABYTE
+    )
+    """The same for all people together."""
     sessions: Annotated[int, _number("a whole number", 1_000, 1_000_000)] = (
         RegistryPolicy().sessions_max
     )
@@ -467,9 +479,12 @@ def policy_of(settings: RegistryTable) -> RegistryPolicy:
         mail_places=settings.letters,
         names_max=settings.names,
         broadcast_up_to=settings.broadcast_up_to,
+        channel_free_up_to=settings.channel_free_up_to,
         rooms_max=settings.rooms,
         rooms_each=settings.rooms_each,
         file_relay_bytes=settings.relay_files * _MEGABYTE,
+        kept_files_each=settings.keep_files * _MEGABYTE,
+        kept_files_total=settings.keep_files_total * _MEGABYTE,
         sessions_max=settings.sessions,
         mail_kept_for=settings.keep_mail * _DAY,
         group_kept_for=settings.keep_lines * _DAY,
@@ -599,6 +614,9 @@ VARIABLES: Final = {key: f"CHATAPP_{key.upper()}" for key in KEYS} | {"data": "C
 _BETWEEN: Final = {"menu": "|", "operators": None, "queues": None, "hours": "|", "answers": "|"}
 """The separator of a list in a variable where it is no comma; None for blanks."""
 
+_NOT_IN_CLUSTER: Final = (
+    "keep_files and cluster: a registry in a cluster keeps no files; leave keep_files at 0"
+)
 _TRUTH: Final = {"true": True, "false": False}
 _DIGITS_MOST: Final = 20
 
@@ -638,7 +656,10 @@ def configure(
         take(quoted(str(file)), _from_file(file))
     take("{variable}", _from_environment(environment or {}))
     take("{option}", _from_options(options or {}))
-    return Configuration(settings=msgspec.convert(found, Settings), sources=sources)
+    settings = msgspec.convert(found, Settings)
+    if settings.registry.keep_files and settings.cluster.cluster:
+        raise Misconfigured(_NOT_IN_CLUSTER)
+    return Configuration(settings=settings, sources=sources)
 
 
 def _from_file(path: Path) -> dict[str, object]:

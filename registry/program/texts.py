@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from chatapp.registry.cluster.health import (
+    RESTLESS,
     HealthEvent,
     ServerChanged,
     ServerState,
+    StateRestless,
     StreamLed,
     StreamStalled,
 )
@@ -182,4 +184,9 @@ def health_line(event: HealthEvent) -> str:
             )
         case StreamLed(stream):
             return f"[The stream {stream} has a leader again.]"
+        case StateRestless(node):
+            return (
+                f"[The state has moved {RESTLESS} times within an hour, last to {quoted(node)}: look whether the "
+                "machines of the nodes are too busy to renew the lease, and how long the servers elect.]"
+            )
     assert_never(event)

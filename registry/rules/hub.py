@@ -570,6 +570,19 @@ class Hub:
         self._ban_enforcer.mark()
         return [Append(tuple(BanLifted(ban.what) for ban in over))]
 
+    # --- files that are kept (`registry.kept`)
+
+    def has_name(self, identity: bytes) -> bool:
+        """Whether somebody is in the table."""
+        return self.directory.person(identity) is not None
+
+    def network_for_files(self, identity: bytes, host: str, *, now: float) -> str | None:
+        """Return with which network somebody counts who gives or fetches files from this host;
+        None: they are kept out, or not in the table."""
+        if self._access.exclusion_of(identity, host, now=now) or not self.has_name(identity):
+            return None
+        return self.directory.network_of(identity)
+
     # --- the administrator
 
     def figures(self, *, now: float) -> dict[str, float]:

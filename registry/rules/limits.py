@@ -222,6 +222,8 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     broadcast_up_to: int = 1_000
     """People online up to whom everybody is told of everybody; of more, each peer is told of those
     whom it watches."""
+    channel_free_up_to: int = 5_000
+    """People online up to whom the channel takes every line; of more, one a second."""
     rows_whole: int = ROWS_TOLD_WHOLE
     """Rows that a page of the table gives whole; of more it is a roster."""
     names_max: int = NAMES_MAX
@@ -232,6 +234,10 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Rooms that one person may be in at once."""
     file_relay_bytes: int = FILE_RELAY_BYTES
     """Bytes of files an hour that are relayed for one sender; 0: none."""
+    kept_files_each: int = 0
+    """Bytes of files that are kept for one person; 0: none are."""
+    kept_files_total: int = 1_000_000_000
+    """The same for all together."""
     sessions_max: int = 50_000
     """How many peers may open sessions, about 0.5 KiB each. Past it, those silent longest have to
     register again."""

@@ -34,7 +34,14 @@ from chatapp.wire.messages.desk import (
     RoomVisitor,
 )
 from chatapp.wire.messages.direct import Relation
-from chatapp.wire.messages.files import FileNotice, FileRequest, Unserved
+from chatapp.wire.messages.files import (
+    FileNotice,
+    FileRequest,
+    KeeperNotice,
+    KeeperRequest,
+    KeptResult,
+    Unserved,
+)
 from chatapp.wire.messages.mail import Letter, MailRefusal
 from chatapp.wire.messages.registration import RefusalReason
 from chatapp.wire.messages.rooms import (
@@ -148,12 +155,13 @@ def tagged(number: str) -> dict[str, tuple[int, list[str]]]:
         ("5.3", FRAMES),
         ("6.14", get_args(Relation)[:-2]),  # without those of a later version, and None
         ("6.18", get_args(FileRequest)),
+        ("6.23", get_args(KeeperRequest)),
         ("9.3", REQUESTS),
         ("9.4", NOTICES),
     ],
 )
 def test_tags_and_fields(number: str, shapes: tuple[type[Message], ...]) -> None:
-    """Clauses 5.3, 6.14, 6.18, 9.3 and 9.4."""
+    """Clauses 5.3, 6.14, 6.18, 6.23, 9.3 and 9.4."""
     assert tagged(number) == {
         shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__))
         for shape in shapes
@@ -169,6 +177,17 @@ def test_answers_about_files() -> None:
     }
     reasons = {int(row[0]): row[1] for row in rows("6.18", columns=2)}
     assert reasons == {one.value: one.name for one in Unserved}
+
+
+def test_notices_about_kept_files() -> None:
+    """Clause 6.23."""
+    table = {row[0]: (int(row[1]), row[2].split(", ")) for row in rows("6.23", columns=3)}
+    assert table == {
+        shape.__name__: (shape.__struct_config__.tag, list(shape.__struct_fields__))
+        for shape in get_args(KeeperNotice)
+    }
+    results = {int(row[0]): row[1] for row in rows("6.23", columns=2)}
+    assert results == {one.value: one.name for one in KeptResult}
 
 
 def test_fields_of_what_stands_inside_notices() -> None:

@@ -109,6 +109,18 @@ def test_each_limit_that_others_notice_stands_once() -> None:
         ("6.14", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days after its message"),
         ("11.4", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days older"),
         ("6.22", f"{limits.FILE_RELAY_BYTES:,} by default"),
+        (
+            "6.23",
+            f"takes {limits.KEPT_LINKS_MAX} such links, {limits.KEPT_LINKS_EACH} of one person",
+        ),
+        ("6.23", f"and {limits.KEPT_LINKS_PER_NETWORK} of one network"),
+        ("6.23", f"its chunks, {limits.KEPT_WINDOW} at a time"),
+        ("6.23", f"a network {limits.KEPT_NETWORK_SHARES} times as many"),
+        ("6.23", f"an hour brings {limits.KEPT_TURNS_PER_HOUR} times what one person"),
+        ("6.23", f"each file counts {limits.KEPT_LEAST:,} at least"),
+        ("6.23", f"after {limits.KEPT_LINK_IDLE_MAX:.0f} s in which nothing comes"),
+        ("6.23", f"after {limits.KEPT_GIVEN_WITHIN:,.0f} s"),
+        ("6.23", f"{limits.KEPT_BYTES_PER_SECOND:,} bytes a second"),
         ("7.2", f"at most {limits.LETTER_MAX:,} bytes"),
         ("7.3", f"one more for each {limits.LETTER_PLACE:,} bytes"),
         (

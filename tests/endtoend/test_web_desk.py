@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Error, Page, expect
+from playwright.async_api import Browser, BrowserContext, Error, Page, Route, expect
 
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
 from tests.cast.lines import beginning
@@ -201,12 +201,30 @@ async def test_what_is_typed_while_the_web_desk_is_away_outlives_a_reload_or_is_
     await types_while_it_is_away("too late")
     await bob.type("we close now", ".end")
     await bob.sees("[Session with Asha ended.]")
-    desk.gateway = await desk.start_gateway()
+    async with learns_from_a_line_that_it_is_over(page):
+        desk.gateway = await desk.start_gateway()
     await expect(page.get_by_role("alert")).to_have_text("Not sent: too late")
     await expect(page.locator(".theirs .text")).to_have_text(["hello", "we close now"])
     await is_accessible(page)
     assert troubles == []
     await context.close()
+
+
+@contextlib.asynccontextmanager
+async def learns_from_a_line_that_it_is_over(page: Page) -> AsyncIterator[None]:
+    """The stream of news opens, and brings nothing before a line was refused as one too late."""
+    is_refused = False
+
+    async def opened(route: Route) -> None:
+        if is_refused:
+            await route.continue_()
+        else:
+            await route.fulfill(content_type="text/event-stream", body="retry: 100\n\n")
+
+    await page.route("**/events?*", opened)
+    async with page.expect_response(lambda answer: answer.status == 410):
+        yield
+    is_refused = True
 
 
 @contextlib.asynccontextmanager

@@ -185,7 +185,7 @@ def test_the_registry_of_a_soak_has_low_limits() -> None:
     asked = """
 from tests.faults.registry import LOW, lower_limits
 lower_limits()
-from chatapp.registry.rules.desk import past
+from chatapp.registry.rules.desk.talk import past
 from chatapp.registry.rules.rooms import room
 from chatapp.registry.store import state
 assert room.ROOM_LINES_MAX == LOW["ROOM_LINES_MAX"]

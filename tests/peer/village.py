@@ -116,7 +116,7 @@ class Village:
         for peer in self._peers:
             await peer.close()
         await self.close_registry()
-        assert self.faults == []
+        assert self.faults == [], self.faults
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from chatapp.peer.api.events import MessageState
 from chatapp.peer.core.context import RegistryReach
 from chatapp.wire.messages.table import ONLINE
 from tests.support.people import Person
@@ -78,3 +79,20 @@ def test_no_presence_is_lost_when_the_limit_is_crossed_again_and_again() -> None
         assert world.network.run_until(knows, within=KNOWN_WITHIN), crossing
         scopes.add((crossing % 2, alice.core.roster.interest.is_on))
     assert scopes == {(0, False), (1, True)}
+
+
+def test_who_was_found_for_a_message_is_watched_from_then_on() -> None:
+    world = World(1, people=2)
+    world.registry.broadcast_up_to = 0
+    world.start()
+    assert world.network.run_until(lambda: all(map(is_up, world.people)), within=10.0)
+    alice, bob = world.people
+    bob.leave()
+    world.network.run_for(1.0)
+    world.registry.kill()
+    world.network.run_for(60.0)
+    alice.send("bob", "hi")
+    world.registry.start()
+    world.network.run_for(30.0)
+    assert alice.sent()[-1][-1] is MessageState.SAVED
+    assert [one.name for one in alice.core.roster.contacts.people()] == ["alice", "bob"]

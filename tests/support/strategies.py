@@ -18,8 +18,21 @@ from msgspec import inspect
 import chatapp.wire.messages
 from chatapp.wire import codec
 from chatapp.wire.messages.direct import DirectBody, DirectGroupLine
-from chatapp.wire.messages.files import AskChunk, AskHave, AskPage, Have, NotServed, PageGiven
-from chatapp.wire.messages.link import PeerRequest, RegistryNotice
+from chatapp.wire.messages.files import (
+    AskChunk,
+    AskHave,
+    AskPage,
+    DropKept,
+    FileKept,
+    GivePage,
+    Have,
+    KeepFile,
+    NotServed,
+    PageGiven,
+    WantChunk,
+    WantPage,
+)
+from chatapp.wire.messages.link import AttachFiles, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
 from chatapp.wire.messages.rooms import GroupBody
@@ -52,6 +65,13 @@ ALONE: Final[dict[type[Message], Decode]] = {
     PageGiven: codec.decode_file_notice,
     NotServed: codec.decode_file_notice,
     Have: codec.decode_file_notice,
+    AttachFiles: codec.decode_attachment,
+    KeepFile: codec.decode_keeper_request,
+    DropKept: codec.decode_keeper_request,
+    GivePage: codec.decode_keeper_request,
+    FileKept: codec.decode_keeper_notice,
+    WantPage: codec.decode_keeper_notice,
+    WantChunk: codec.decode_keeper_notice,
 }
 """Messages that are sent alone, with their decoders."""
 

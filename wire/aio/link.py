@@ -142,6 +142,10 @@ class TcpLink(asyncio.Protocol):
 
     # --- the owner's side
 
+    def hand_to(self, owner: TcpLinkOwner, *, queue_max: int) -> None:
+        """Report to another owner from now on. `queue_max`: as at the beginning."""
+        self._owner, self._queue_max = owner, queue_max
+
     def allow_full_frames(self, most: int = LINK_FRAME_MAX) -> None:
         """Allow frames of full length, up to `most` bytes: the other side has authenticated
         itself."""

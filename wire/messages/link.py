@@ -83,6 +83,10 @@ class Attach(msgspec.Struct, frozen=True, array_like=True, tag=60):
     """Of the peer's table."""
 
 
+class AttachFiles(msgspec.Struct, frozen=True, array_like=True, tag=69):
+    """Peer to registry: the first frame of a link on which files are given and fetched."""
+
+
 class AnnouncementKind(enum.IntEnum):
     """What an announcement is about (clause 9.7)."""
 

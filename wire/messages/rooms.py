@@ -71,6 +71,7 @@ class GroupRefusal(enum.IntEnum):
     EPOCH_OVER = 1
     DISK_FULL = 2
     DISK_FAILED = 3
+    TOO_MANY_ONLINE = 4
 
 
 class GroupRefused(msgspec.Struct, frozen=True, array_like=True, tag=52):

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from chatapp.peer.api.conversations import DESK
 from chatapp.peer.api.errors import DeskFileRefusal, DeskFileRefused
-from chatapp.peer.api.events import Said
+from chatapp.peer.api.events import MessageState, OfferedFile, Said
 from chatapp.wire.limits import DESK_PIECE_SIZE
 from chatapp.wire.messages.desk import (
     UPLOAD_SIZE,
@@ -143,10 +144,22 @@ class DeskFiles:
         self._send_piece(upload)
         return None
 
-    def finish(self, upload: DeskUpload, line: Said) -> None:
-        """Note that this line brings an upload."""
-        upload.line = line
+    def finish(self, upload: DeskUpload, line: int) -> Said:
+        """Note that the line with this id brings an upload. Return that line."""
+        upload.line = Said(
+            conversation=DESK,
+            id=line,
+            sender="",
+            number=0,
+            visit=upload.visit,
+            text=upload.name,
+            at=upload.at,
+            is_ours=True,
+            state=MessageState.UNSETTLED,
+            file=OfferedFile(size=upload.size),
+        )
         self._next()
+        return upload.line
 
     def came(self, shown: DeskPieceShown) -> None:
         """Take a piece that we have asked for."""

@@ -687,20 +687,7 @@ class Operator:
             return
         at, line = upload.at, upload.number
         self._out.requests.append(talk.say(upload.name, wall=at, line=line, upload=upload.id))
-        said = Said(
-            conversation=DESK,
-            id=line,
-            sender="",
-            number=0,
-            visit=upload.visit,
-            text=upload.name,
-            at=at,
-            is_ours=True,
-            state=MessageState.UNSETTLED,
-            file=OfferedFile(size=upload.size),
-        )
-        talk.add(said)
-        self.files.finish(upload, said)
+        talk.add(self.files.finish(upload, line))
 
     def file_at(self, position: int) -> Said | None:
         """Return the line of the present conversation that has a file and this position."""

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from chatapp.peer.api import visit_events
-from chatapp.peer.api.conversations import DESK
-from chatapp.peer.api.events import MessageState, OfferedFile
 from chatapp.peer.api.form import Form, StoredVisit
 from chatapp.peer.core.desk.files import DeskDownload, DeskFiles, DeskUpload
 from chatapp.peer.core.desk.visit_talk import Description, Ticket, VisitorConversation
@@ -224,19 +222,7 @@ class Visit:
             self._files.give_up(upload.visit)
             return
         line = self._conversation.say(upload.name, wall=upload.at, upload=upload.id)
-        said = visit_events.Said(
-            conversation=DESK,
-            id=line,
-            sender="",
-            number=0,
-            visit=upload.visit,
-            text=upload.name,
-            at=upload.at,
-            is_ours=True,
-            state=MessageState.UNSETTLED,
-            file=OfferedFile(size=upload.size),
-        )
-        self._files.finish(upload, said)
+        self._files.finish(upload, line)
 
     def was_said(self, number: int) -> bool:
         """Return whether an earlier run has said the line with this number, as far as is known."""

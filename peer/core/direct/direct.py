@@ -230,6 +230,7 @@ class UnresolvedOutbox:
             assert stand_in.conversation is not None
             self._notes.take(stand_in.identity, stand_in.conversation.outgoing, wall=wall)
             return
+        self._contacts.touch(contact)
         conversation = self._receiver.conversation(contact)
         self._ladder.redirect(stand_in, contact, conversation, wall=wall, now=now)
 

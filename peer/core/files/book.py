@@ -61,6 +61,10 @@ class KnownFile(msgspec.Struct, kw_only=True):
     """By what some of it has come, or was fetched of us."""
     people: set[bytes] = msgspec.field(default_factory=set)
     """The first 8 bytes of the identities of those who have given us chunks, or fetched some."""
+    is_kept: bool = False
+    """Whether the registry has a copy of ours, as far as we know."""
+    was_kept: bool = False
+    """Whether it had one: what it has thrown away is not given again."""
     modified: int = 0
     """Of one that others may fetch from us: when it was last changed, in nanoseconds, as its file
     system says."""
@@ -115,6 +119,10 @@ class FileBook:
     def find(self, id_: int) -> KnownFile | None:
         """Return the file that the line with this id offers."""
         return self._files.get(id_)
+
+    def ours(self) -> list[KnownFile]:
+        """Return the files of ours that were offered, the oldest first."""
+        return [file for file in self._files.values() if file.is_ours]
 
     def of_ours(self, file: bytes) -> KnownFile | None:
         """Return the file of ours that others name like this, while it is offered."""
@@ -196,13 +204,23 @@ class FileBook:
         self._done[file.id] = (done, rate)
         self._changed[file.id] = None
 
+    def note_kept(self, file: KnownFile, *, is_kept: bool) -> None:
+        """Note whether the registry has a copy of a file of ours."""
+        if file.is_kept is not is_kept:
+            file.is_kept = is_kept
+            file.was_kept = True
+            self._changed[file.id] = None
+            self.is_to_store = True
+
     def note_way(self, file: KnownFile, identity: bytes, way: FileWay) -> None:
-        """Note that somebody has given us some of a file, or has fetched some of it of us."""
+        """Note that somebody has given us some of a file, or has fetched some of it of us.
+        `identity`: empty for the registry."""
         if way not in file.ways:
             file.ways += (way,)
             self._changed[file.id] = None
             self.is_to_store = True
-        file.people.add(identity[:_PREFIX])
+        if identity:
+            file.people.add(identity[:_PREFIX])
 
     def note_given(self, file: KnownFile, upto: int) -> None:
         """Note up to where somebody has fetched a file of ours."""
@@ -230,6 +248,7 @@ class FileBook:
             path=file.path,
             ways=file.ways,
             people=len(file.people),
+            is_kept=file.is_kept,
         )
 
     def drain_changed(self) -> list[FileTransfer]:

@@ -63,10 +63,10 @@ class Fetch:
         """The bytes that are here."""
         return min(self._count_here * CHUNK_SIZE, self.offer.size)
 
-    def source(self, *, is_whole: bool) -> "Source":
-        """Return what is asked of one more holder from now on. `is_whole`: it has offered the
-        file."""
-        source = Source(self, is_whole=is_whole)
+    def source(self, *, is_whole: bool, file: bytes | None = None) -> "Source":
+        """Return what is asked of one more holder from now on. `is_whole`: it has offered the file,
+        or has all of it. `file`: how the holder calls it; None: as those do who have its key."""
+        source = Source(self, file or self.file, is_whole=is_whole)
         self.sources.append(source)
         self.changes += 1
         return source
@@ -164,9 +164,10 @@ class Fetch:
 class Source:
     """What is asked of one holder, on one link."""
 
-    def __init__(self, fetch: Fetch, *, is_whole: bool) -> None:
-        """`is_whole`: as in `Fetch.source`."""
+    def __init__(self, fetch: Fetch, file: bytes, *, is_whole: bool) -> None:
+        """`file`, `is_whole`: as in `Fetch.source`."""
         self._fetch: Final = fetch
+        self._file: Final = file
         self.is_whole: Final = is_whole
         self.asked: Final[dict[int, float]] = {}
         """When each chunk was asked for that has not come."""
@@ -205,7 +206,7 @@ class Source:
         requests: list[FileRequest] = []
         if self._is_have_due(now):
             self._have_asked, self._have_asked_at = self._fetch.page, now
-            requests.append(AskHave(self._fetch.file, self._fetch.page))
+            requests.append(AskHave(self._file, self._fetch.page))
         while len(self.asked) + len(self.coming) < WINDOW:
             request = self._next(now)
             if request is None:
@@ -237,11 +238,11 @@ class Source:
         if is_known or self._page_asked is not None:
             return None
         self._page_asked = page
-        return AskPage(self._fetch.file, page)
+        return AskPage(self._file, page)
 
     def _ask(self, chunk: int, now: float) -> AskChunk:
         self.asked[chunk] = now
-        return AskChunk(self._fetch.file, chunk)
+        return AskChunk(self._file, chunk)
 
     def _next_of(self, page: int) -> int | None:
         """Return the next chunk of a page that is neither here nor on its way."""

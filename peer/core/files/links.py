@@ -9,13 +9,14 @@ from chatapp.wire.codec import (
     chunk_header,
     decode_file_notice,
     decode_file_request,
+    decode_keeper_notice,
     encode,
     frame,
     unpack_chunk,
 )
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import FILE_ASKED_MAX
-from chatapp.wire.messages.files import FileNotice, FileRequest
+from chatapp.wire.messages.files import FileNotice, FileRequest, KeeperNotice, KeeperRequest
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 
 _CHUNK: Final = bytes((Kind.CHUNK,))
@@ -55,6 +56,38 @@ class FetchingEnd:
         return frame(self._session.seal(encode(request)))
 
 
+class GivingEnd:
+    """The end of one who gives a file to the registry (clause 6.23)."""
+
+    def __init__(self, opening: LinkOpening) -> None:
+        self._opening: Final = opening
+        self._session: LinkSession | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the registry has shown who it is."""
+        return self._session is not None
+
+    def receive(self, received: bytes) -> KeeperNotice | None:
+        """Take a frame; None for the one that opens the link. Raises SealError, DecodeError."""
+        if self._session is None:
+            self._session = self._opening.answered(received)
+            return None
+        return decode_keeper_notice(self._session.open(received))
+
+    def request(self, request: KeeperRequest) -> bytes:
+        """Return the frame that says this."""
+        assert self._session is not None
+        return frame(self._session.seal(encode(request)))
+
+
+def framed(chunk: Chunk) -> tuple[bytes, ...]:
+    """Return the frame with a chunk, in pieces: it is not copied more often than it must."""
+    header = chunk_header(chunk.place)
+    length = len(header) + len(chunk.sealed)
+    return length.to_bytes(LENGTH_SIZE, "big"), header, bytes(chunk.sealed)
+
+
 class ServingEnd:
     """The end of the one who has the file."""
 
@@ -77,9 +110,6 @@ class ServingEnd:
         return frame(self._session.seal(encode(notice)))
 
     def chunk(self, chunk: Chunk) -> tuple[bytes, ...]:
-        """Return the frame that answers a request by a chunk, in pieces: it is not copied more often
-        than it must."""
+        """Return the frame that answers a request by a chunk, in pieces."""
         self._asked -= 1
-        header = chunk_header(chunk.place)
-        length = len(header) + len(chunk.sealed)
-        return length.to_bytes(LENGTH_SIZE, "big"), header, bytes(chunk.sealed)
+        return framed(chunk)

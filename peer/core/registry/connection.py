@@ -13,6 +13,7 @@ from chatapp.peer.api.events import (
     LinkTroubled,
     RegistryKeyAccepted,
     RegistryMet,
+    SearchingServers,
     ServerAnnounced,
     ServerBack,
     ServerOfAnotherRegistry,
@@ -27,7 +28,7 @@ from chatapp.peer.core.registry.link import (
     LinkWatch,
     RegistryLink,
 )
-from chatapp.peer.core.registry.session import Notice, RegistrySession
+from chatapp.peer.core.registry.session import LOOKS_FOR, Notice, RegistrySession
 from chatapp.wire.address import Address
 from chatapp.wire.codec import decode_notice
 from chatapp.wire.errors import WireError
@@ -58,6 +59,7 @@ ConnectionEvent = (
     | ServerStopCancelled
     | ServerStopping
     | ServerOfAnotherRegistry
+    | SearchingServers
     | RegistryMet
     | RegistryKeyAccepted
     | LinkTroubled
@@ -263,6 +265,9 @@ class RegistryConnection:
                     self._welcomed(now)
                 case Notice.SILENT:
                     self._end_link(now)
+                case Notice.SEARCHING:
+                    asked = tuple(self._session.servers.in_order())
+                    self._owner.tell(SearchingServers(servers=asked, seconds=int(LOOKS_FOR)))
                 case Notice.LOST:
                     self._owner.lost(has_begun=self._has_begun, now=now)
                     self._lost(now)

@@ -244,7 +244,8 @@ class Registration:
 
     def _next_look(self) -> float | None:
         """Return when the search for the registry, or for a link to it, has taken long enough."""
-        if self._seeking_since is None or self._ctx.status.reach is not RegistryReach.SEEKING:
+        is_seeking = self._ctx.status.reach is RegistryReach.SEEKING
+        if self._seeking_since is None or not is_seeking or self.session.is_looking:
             return None
         return self._seeking_since + SEEKING_SPAN
 
@@ -258,7 +259,7 @@ class Registration:
             self._seeking_since = now
         return (
             RegistryReach.SEEKING
-            if now < self._seeking_since + SEEKING_SPAN
+            if self.session.is_looking or now < self._seeking_since + SEEKING_SPAN
             else RegistryReach.LOST
         )
 
@@ -292,7 +293,7 @@ class Registration:
             return False
         if is_first:
             self._out.events.append(events.Registered())
-        if is_back:
+        if is_first or is_back:
             self._seeking_since = now
         self._outdone, self.not_let_in = 0, None
         self._hub.registry_changed(RegistryChange.LET_IN, now=now)

@@ -24,7 +24,7 @@ from chatapp.wire.codec import (
 )
 from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.identity import Identity, agreement_half
-from chatapp.wire.messages.link import Attach
+from chatapp.wire.messages.link import Attach, AttachFiles
 from chatapp.wire.messages.registration import (
     PROTOCOL_VERSION,
     Leave,
@@ -108,6 +108,7 @@ class Notice(enum.Enum):
     WELCOMED = "we are registered (again)"
     DENIED = "the registry refused us; `denied` says why"
     SILENT = "the registry answers no ping, by UDP or on the link; one more HELLO decides whether it is lost"
+    SEARCHING = "no server has answered yet, and we go on asking all of them"
     LOST = "the registry does not answer"
     LEFT = "we left"
     LEAVE_UNANSWERED = "we left without an answer"
@@ -214,6 +215,8 @@ class RegistrySession:
         self._pause_until: float | None = None
         self._search = Backoff(first=SEARCH_FIRST, largest=SEARCH_LARGEST)
         self._started_at = float("-inf")
+        self._is_search_told = False
+        """Whether the user knows that we look for a server for longer than usual."""
         self._handshake = Handshake(identity=ctx.me.identity, pinned=pinned, rng=ctx.rng)
         self._registry = b""
         """The key of the registry that let us in."""
@@ -327,6 +330,14 @@ class RegistrySession:
         return self._handshake.demanded
 
     @property
+    def is_looking(self) -> bool:
+        """Whether we look for a first server among several, for LOOKS_FOR at most, and have nothing
+        to work with until then."""
+        is_newcomer = self.welcome is None and not self.table_version
+        has_ended = self.is_lost or self.state in (State.OFFLINE, State.REFUSED)
+        return is_newcomer and len(self.servers) > 1 and not has_ended
+
+    @property
     def stranger(self) -> bytes | None:
         """The key that answers instead of the expected one, as last reported; None once the right
         one has answered."""
@@ -366,7 +377,7 @@ class RegistrySession:
     def start(self, *, table_version: int, now: float) -> None:
         """Register, or register again with a new card."""
         self.table_version, self._warned_of = table_version, None
-        self._started_at = now
+        self._started_at, self._is_search_told = now, False
         self._ctx.status.is_lost = False
         self._step(Input.START, now)
 
@@ -549,6 +560,11 @@ class RegistrySession:
         attach = encode(Attach(sender_index, self.table_version))
         return self.sessions.open_link(self._registry, attach, now=now)
 
+    def open_file_link(self, *, now: float) -> tuple[bytes, LinkOpening]:
+        """Begin the session of a link for files that the registry keeps (clause 6.23). Return the
+        first frame. Raises SealError."""
+        return self.sessions.open_link(self._registry, encode(AttachFiles()), now=now)
+
     def _context_of(self, identity: bytes) -> bytes | None:
         return self._context if identity == self._registry else None
 
@@ -626,7 +642,7 @@ class RegistrySession:
         if after in (State.GREETING, State.REGISTERING, State.LEAVING):
             self._ask(now)
         elif after is State.PAUSING:
-            self._pause_until = now + self._search.next_wait(self._ctx.rng.random())
+            self._pause_until = self._pause_end(now)
         elif after is State.REFUSED and self.denied_for:
             self._pause_until = now + self.denied_for + self._ctx.rng.random()
         elif after is State.REGISTERED:
@@ -662,17 +678,23 @@ class RegistrySession:
             self.foreign_servers += sorted(found)
             self._notices.append(Notice.FOREIGN_SERVERS)
 
-    def _is_still_looking(self, now: float) -> bool:
-        """Whether we may yet find our first server, and have nothing to work with until then."""
-        has_more = len(self.servers) > 1 and now < self._started_at + LOOKS_FOR
-        return has_more and self.welcome is None and not self.table_version
+    def _pause_end(self, now: float) -> float:
+        """Return when to try again. The last attempt to find a first server ends with the search."""
+        end = now + self._search.next_wait(self._ctx.rng.random())
+        attempt = self._ctx.policy.give_up_after
+        last = self._started_at + LOOKS_FOR - attempt
+        return max(now, last) if self.is_looking and end + attempt > last else end
 
     def _tell_lost(self, now: float) -> None:
         """Report, once, that the registry is lost, or that another one is in its place. One foreign
         server among several replaces nothing: ours may be about to answer at another one."""
         stranger = self._handshake.stranger
         is_replaced = stranger is not None and self.servers.are_replaced
-        if not is_replaced and self._is_still_looking(now):
+        is_over = now + self._ctx.policy.ack_timeout > self._started_at + LOOKS_FOR
+        if not is_replaced and self.is_looking and not is_over:
+            if not self._is_search_told:
+                self._is_search_told = True
+                self._notices.append(Notice.SEARCHING)
             return
         if is_replaced and stranger != self._warned_of:
             self._warned_of = stranger

@@ -283,6 +283,11 @@ class Membership:
         found = (self._contacts.by_identity(one) for one in self.members if self._is_here(one))
         return [contact for contact in found if contact is not None]
 
+    @property
+    def has_absent(self) -> bool:
+        """Whether a member is away."""
+        return not all(map(self._is_here, self.members))
+
     def look(self, *, now: float) -> None:
         """Report the members who did not come back in time."""
         for identity, deadline in list(self.missing.items()):

@@ -212,6 +212,11 @@ class Rooms:
         group = self._entered.find(room)
         return [] if group is None else self._members[group.name].here()
 
+    def has_absent(self, room: str) -> bool:
+        """Return whether a member of a room of ours is away."""
+        group = self._entered.find(room)
+        return group is not None and self._members[group.name].has_absent
+
     def has_member(self, room: str, identity: bytes) -> bool:
         """Whether somebody is a member of a room of ours."""
         group = self._entered.find(room)

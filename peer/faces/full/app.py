@@ -228,6 +228,7 @@ class FullApp(App[None]):
         self.list_of_members.can_focus = False
         self.screen.set_class(not self._signs.is_utf8, "-ascii")
         self.view.attention = self._attention
+        self.view.completions.came = self.composer.complete_again
         self.composer.focus()
         self._opened(self.view.open_pane)
         self._update_soon()

@@ -85,6 +85,8 @@ class Composer(TextArea):
         self.highlight_cursor_line = False
         self._completing: Final = Completing(offered)
         self._begun: Final = begun
+        self._unmatched = ""
+        """What stood before the cursor when Tab found nothing for it."""
         self._typed: list[str] = []
         """What was typed before, the oldest first."""
         self._at: int | None = None
@@ -200,11 +202,18 @@ class Composer(TextArea):
         row, column = self.cursor_location
         before = self.document.get_text_range((0, 0), (row, column))
         found = self._completing.step(before, step)
+        self._unmatched = before if found is None else ""
         if found is None:
             return
         start = max(column - found.replaces, 0)
         self.replace(found.text, (row, start), (row, column))
         self.post_message(self.Offered(self._completing.candidates, self._completing.chosen))
+
+    def complete_again(self) -> None:
+        """Complete what Tab found nothing for, if nothing else was typed since: more is known."""
+        before = self.document.get_text_range((0, 0), self.cursor_location)
+        if self._unmatched and self._unmatched == before:
+            self._complete(1)
 
     def _end_offer(self) -> None:
         if self._completing.is_on:

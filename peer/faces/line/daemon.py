@@ -20,6 +20,7 @@ from chatapp.peer.faces.opening import (
     peer_for,
     runs_as_service,
     tell_registry,
+    tell_search,
 )
 from chatapp.peer.faces.program import (
     DONE,
@@ -110,6 +111,7 @@ class Daemon:
         peer = self._peer
         note_start(peer, batch)
         tell_registry(batch)
+        tell_search(batch)
         for event in batch:
             match event:
                 case events.Registered():

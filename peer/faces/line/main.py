@@ -98,6 +98,7 @@ class PeerProgram:
         completions = CompletionIndex()
         completions.list_paths = list_paths
         screen = _new_screen(raw, completions, quiet=self._wanted.quiet, holds_typed=True)
+        completions.came = screen.complete_again
         screen.set_status(Status(me=self._wanted.name))
         try:
             await screen.begin(stop)

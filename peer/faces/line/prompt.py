@@ -76,6 +76,8 @@ class PromptApp:
         """When Ctrl-C was last pressed at an empty line, by the loop's clock."""
         self._suspend = suspend
         self._pasted: str | None = None
+        self._unmatched = ""
+        """What stood before the cursor when Tab found nothing for it."""
         self._buffer = Buffer(
             completer=_Offers(self),
             history=InMemoryHistory(),
@@ -218,7 +220,17 @@ class PromptApp:
     def _complete(self, _: KeyPressEvent) -> None:
         """Insert what all candidates share at once, before the next key is read; the menu may
         appear later."""
+        self.complete()
+
+    def complete_again(self) -> None:
+        """Complete what Tab found nothing for, if nothing else was typed since: more is known."""
+        if self._unmatched and self._unmatched == self._buffer.document.text_before_cursor:
+            self.complete()
+
+    def complete(self) -> None:
+        """Insert what all candidates share, and show them if there are several."""
         found = self.offered()
+        self._unmatched = "" if found else self._buffer.document.text_before_cursor
         if not found:
             return
         self._buffer.delete_before_cursor(found[0].replaces)

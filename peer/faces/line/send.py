@@ -22,6 +22,7 @@ from chatapp.peer.faces.opening import (
     open_or_attach,
     peer_for,
     tell_registry,
+    tell_search,
 )
 from chatapp.peer.faces.program import INTERRUPTED, StartOptions, start_logging
 from chatapp.peer.node.receipts import Receipt
@@ -130,10 +131,13 @@ async def _send_through(
 
 
 async def _send_and_leave(peer: Peer, errand: Errand) -> int:
+    peer.listen(tell_search)
     try:
         with contextlib.suppress(NotLetIn):  # an event says the same
             await peer.ready()
-        before = peer.take_events()
+        before = [
+            event for event in peer.take_events() if not isinstance(event, events.SearchingServers)
+        ]
         if not _is_in(before):
             return _failed(errand.to, *_lines(before), as_json=errand.as_json)
         note_start(peer, before)

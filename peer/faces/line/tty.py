@@ -281,6 +281,10 @@ class ScreenTerminal:
         """Put a text into the prompt, if `before` stands there."""
         self._prompt_app.fill(before, now)
 
+    def complete_again(self) -> None:
+        """Complete what Tab found nothing for: more is known."""
+        self._prompt_app.complete_again()
+
     def _settle(self, line: SettledLine) -> None:
         """Move a held line up to the others, with its mark."""
         held = self._held.take(line.typed)

@@ -2,7 +2,7 @@
 meanwhile, a few at a time."""
 
 import contextlib
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import Final
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatapp.peer.faces.web.guard import Refusal, RequestRefused
-from chatapp.peer.faces.web.multipart import FilePart, boundary_of
+from chatapp.peer.faces.web.multipart import sent_file
 from chatapp.peer.faces.web.pictures import picture_in
 
 AT_ONCE: Final = 8
@@ -20,7 +20,6 @@ AT_ONCE: Final = 8
 SANDBOXED: Final = "default-src 'none'; sandbox"
 
 BUSY: Final = Refusal(429, "Another file is on its way.", {"retry-after": "5"})
-_NO_LENGTH: Final = Refusal(411, "The size of the file is missing.")
 _FORM_COSTS: Final = 8_192
 """Bytes of a form around the file in it."""
 
@@ -55,18 +54,9 @@ async def file_in(request: Request, *, most: int, too_large: str) -> tuple[str, 
     """Return the name and content of the file that a browser sends, as a body or in a form. Raises
     RequestRefused. `most`: its bytes. `too_large`: what to say of a larger one."""
     refused = RequestRefused(Refusal(413, too_large, {"connection": "close"}))
-    length = request.headers.get("content-length")
-    if length is None:
-        raise RequestRefused(_NO_LENGTH)
-    if int(length) > most + _FORM_COSTS:
+    name, length, pieces = await sent_file(request)
+    if length > most + _FORM_COSTS:
         raise refused
-    name = request.query_params.get("name", "")
-    pieces: AsyncIterator[bytes] = request.stream()
-    boundary = boundary_of(request.headers.get("content-type", ""))
-    if boundary is not None:
-        part = FilePart(boundary, pieces)
-        await part.begin()
-        name, pieces = part.name, part.content()
     content = bytearray()
     async for piece in pieces:
         content += piece

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from typing import Final, NamedTuple
+
+from starlette.requests import Request
 
 from chatapp.peer.faces.web.guard import Refusal, RequestRefused
 
@@ -67,3 +69,28 @@ class FilePart:
             self._held += piece
         if end:
             yield self._held[:end]
+
+
+NO_LENGTH: Final = Refusal(411, "A file is sent with its length.")
+
+
+class SentFile(NamedTuple):
+    """A file that a browser sends, as a body or in a form."""
+
+    name: str
+    length: int
+    """Bytes of the body, and of the form around the file if there is one."""
+    content: AsyncIterator[bytes]
+
+
+async def sent_file(request: Request) -> SentFile:
+    """Return the file that comes with a request. Raises RequestRefused."""
+    length = request.headers.get("content-length")
+    if length is None:
+        raise RequestRefused(NO_LENGTH)
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    if boundary is None:
+        return SentFile(request.query_params.get("name", ""), int(length), request.stream())
+    part = FilePart(boundary, request.stream())
+    await part.begin()
+    return SentFile(part.name, int(length), part.content())

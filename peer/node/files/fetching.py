@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from chatapp.peer.api.files import FileState, FileTrouble
+from chatapp.peer.api.files import FileState, FileTrouble, FileWay
 from chatapp.peer.core.files.book import FileBook, KnownFile
-from chatapp.peer.core.files.fetching import Fetch
+from chatapp.peer.core.files.fetching import Fetch, Source
 from chatapp.peer.core.files.holders import (
     TRIES_AGAIN_AFTER,
     TRIES_AGAIN_WITHIN,
@@ -21,17 +21,21 @@ from chatapp.peer.core.files.holders import (
 )
 from chatapp.peer.core.files.links import FetchingEnd
 from chatapp.peer.node.files.disk import PartFile, find_finished, part_path
-from chatapp.peer.node.files.holder import FetchLink, Left
+from chatapp.peer.node.files.holder import FetchLink, Left, Report
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.tunnels import Ways
 from chatapp.peer.node.files.worker import Worker
 from chatapp.wire.errors import ChatAppError, SealError
+from chatapp.wire.files import kept_id
 from chatapp.wire.messages.direct import FileOffer
 from chatapp.wire.messages.files import Have
 
 if TYPE_CHECKING:
     from chatapp.peer.core.contacts import Contact
     from chatapp.peer.core.core import PeerCore
+
+KEPT_AGAIN_AFTER: Final = 600.0
+"""Seconds until the registry is asked again for a file that it does not have."""
 
 HOLDERS_AT_ONCE: Final = 4
 """Links on which one file is fetched."""
@@ -114,6 +118,8 @@ class Fetching:
         """Whether others than the one who offers it may have it."""
         self.fetch: Final = Fetch(offer, port.rng if self._is_shared else None)
         self._holders: Final = Holders(file.identity, port.rng)
+        self._kept_at = 0.0
+        """When the registry may be asked for it again."""
         self._wake: Final = asyncio.Event()
         self._begun = (0.0, 0)
         """When the present link was opened, and how many bytes were here then."""
@@ -213,6 +219,7 @@ class Fetching:
             try:
                 while not self.fetch.is_whole:
                     links |= self._new_links(part, HOLDERS_AT_ONCE - len(links))
+                    links |= self._kept_link(part) if not links else set()
                     if not links:
                         return False
                     ended, links = await asyncio.wait(
@@ -237,6 +244,18 @@ class Fetching:
             holder = self._holders.begin(identity)
             begun.add(loop.create_task(self._fetch_from(present[identity], holder, part)))
         return begun
+
+    def _kept_link(self, part: PartFile) -> set[asyncio.Task[None]]:
+        """Ask the registry, where nobody can be asked."""
+        now, port = self._port.node.now(), self._port
+        if (
+            now < self._kept_at
+            or port.node.core.is_offline
+            or not port.connect.keeper.can_be_asked()
+        ):
+            return set()
+        self._kept_at = now + KEPT_AGAIN_AFTER
+        return {asyncio.get_running_loop().create_task(self._fetch_kept(part))}
 
     def _present(self) -> "dict[bytes, Contact]":
         """Return those who are there and may have the file."""
@@ -264,14 +283,8 @@ class Fetching:
         source = self.fetch.source(is_whole=contact.identity == self._holders.origin)
         try:
             first, opening = node.core.direct.open_link(contact, now=node.now())
-            link = FetchLink(
-                self._port.worker,
-                self.fetch,
-                source,
-                part,
-                opening=(first, FetchingEnd(opening)),
-                report=_Report(self, holder),
-            )
+            end = FetchingEnd(opening)
+            link = self._link(source, part, (first, end), _Report(self, holder))
             await self._use(link, contact, holder)
         except SealError:
             pass
@@ -281,6 +294,34 @@ class Fetching:
         finally:
             source.close()
             self._holders.end(holder, has_given=holder.given > before, now=node.now())
+
+    async def _fetch_kept(self, part: PartFile) -> None:
+        """Fetch what the registry has kept (clause 6.23)."""
+        keeper, file = self._port.connect.keeper, self.file
+        source = self.fetch.source(is_whole=True, file=kept_id(file.size, file.pages))
+        try:
+            first, opening = keeper.opening()
+            link = self._link(source, part, (first, FetchingEnd(opening)), _KeptReport(self))
+            if not await keeper.connect(link.new_end):
+                return
+            try:
+                await link.over()
+            finally:
+                link.close()
+            if not link.was_open:
+                keeper.note_unanswered()
+            elif not self.fetch.is_whole:
+                self._kept_at = self._port.node.now() + TRIES_AGAIN_AFTER
+        except (SealError, Left):
+            pass  # it does not have it
+        finally:
+            source.close()
+
+    def _link(
+        self, source: Source, part: PartFile, opening: tuple[bytes, FetchingEnd], report: Report
+    ) -> FetchLink:
+        worker = self._port.worker
+        return FetchLink(worker, self.fetch, source, part, opening=opening, report=report)
 
     async def _use(self, link: FetchLink, contact: "Contact", holder: Holder) -> None:
         """Fetch over a link, whichever way it can be made."""
@@ -297,6 +338,10 @@ class Fetching:
         holder.given += 1
         if holder.way is not None:
             self._port.book.note_way(self.file, holder.identity, holder.way)
+
+    def kept_chunk_came(self) -> None:
+        """Note that the registry has given a chunk."""
+        self._port.book.note_way(self.file, b"", FileWay.KEPT)
 
     def noted(self, identities: Iterable[bytes]) -> None:
         """Note people in the room who may have some of the file."""
@@ -341,4 +386,21 @@ class _Report:
     def chunk_wrong(self) -> None:
         self._holder.wrong += 1
         if self._holder.wrong >= WRONG_MAX:
+            raise Left(FileTrouble.WRONG_BYTES)
+
+
+class _KeptReport:
+    """What a link to the registry brings to a file (a `Report`)."""
+
+    def __init__(self, fetching: Fetching) -> None:
+        self._wrong = 0
+        self.chunk_kept: Final = fetching.kept_chunk_came
+        self.went_on: Final = fetching.went_on
+
+    def have_came(self, have: Have) -> None:
+        pass  # it has all of it
+
+    def chunk_wrong(self) -> None:
+        self._wrong += 1
+        if self._wrong >= WRONG_MAX:
             raise Left(FileTrouble.WRONG_BYTES)

@@ -20,6 +20,8 @@ from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import part_path, prepare, target_of
 from chatapp.peer.node.files.fetching import Fetching, FetchingPort, Stopped
+from chatapp.peer.node.files.keeper import Keeper
+from chatapp.peer.node.files.keeping import Keeping
 from chatapp.peer.node.files.ports import Ports
 from chatapp.peer.node.files.serving import Serving
 from chatapp.peer.node.files.store import FileStore, encoded
@@ -82,12 +84,16 @@ class Files:
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
+        keeper = Keeper(node, machine.connect)
+        self._keeping: Final = Keeping(
+            node, self._book, self._store, self._worker, keeper, self.tell
+        )
         self._port: Final = FetchingPort(
             node,
             self._book,
             self._store,
             self._worker,
-            connect=Ways(machine.connect, self.tunnels),
+            connect=Ways(machine.connect, self.tunnels, keeper),
             rng=machine.rng,
             tell=self.tell,
         )
@@ -109,11 +115,13 @@ class Files:
                 self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
+        self._keeping.look()
 
     def close(self) -> None:
         """End all links. What is on its way goes on at the next start."""
         self._is_closed = True
         self._serving.close()
+        self._keeping.close()
         self.tunnels.close()
         self._ports.close()
         for _, task in self._fetches.values():
@@ -178,6 +186,7 @@ class Files:
         finally:
             self._book.offer(file, line)
             self.tell()
+            self._keeping.look()
         return receipt
 
     def _share(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from chatapp.peer.api.files import FileWay
 from chatapp.peer.core.context import RegistryReach
 from chatapp.peer.core.files.tunnel import Tunnel
+from chatapp.peer.node.files.keeper import Keeper
 from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Connect, MakeLink
 from chatapp.wire.delivery.policy import Policy
@@ -273,7 +274,9 @@ class Ways:
     """How a link to somebody is made: by TCP; or through a tunnel if that cannot be, or what answers
     there is not they; or through one by the registry if that does not get through either."""
 
-    def __init__(self, connect: Connect, tunnels: Tunnels) -> None:
+    def __init__(self, connect: Connect, tunnels: Tunnels, keeper: Keeper) -> None:
+        """`keeper`: what the registry keeps."""
+        self.keeper: Final = keeper
         self._connect: Final = connect
         self._tunnels: Final = tunnels
         self._blocked: Final[dict[tuple[bytes, FileWay], float]] = {}

@@ -3,7 +3,7 @@ stored, and passed on when the disk has it."""
 
 from chatapp.registry.rules.desk.queue.visit import CONSOLE, Visit, VisitState, digest
 from chatapp.registry.rules.desk.state import DeskState
-from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.effects import (
     Append,
     Caller,

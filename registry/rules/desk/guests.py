@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Final
 
+from chatapp.registry.rules.desk.queue.visit import GATEWAY, is_gateway
 from chatapp.registry.rules.directory.connections import NOWHERE, Liveness, Place
 from chatapp.registry.rules.effects import (
     Admit,
@@ -28,18 +29,10 @@ from chatapp.wire.limits import (
 from chatapp.wire.messages.registration import RefusalReason, Register
 from chatapp.wire.messages.table import Card
 
-_GATEWAY: Final = "gateway "
-"""How the source of a gateway's visitors begins, as no address does."""
-
 
 def source_of(address: Address, gateway: bytes) -> str:
     """Return what a visitor is counted with: the gateway, or without one the address."""
-    return f"{_GATEWAY}{fingerprint_digits(gateway)}" if gateway else address.host
-
-
-def is_gateway(source: str) -> bool:
-    """Return whether this source is a gateway, and not an address."""
-    return source.startswith(_GATEWAY)
+    return f"{GATEWAY}{fingerprint_digits(gateway)}" if gateway else address.host
 
 
 def visits_max(source: str) -> int:

@@ -25,7 +25,7 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.state import DeskState
 from chatapp.registry.rules.desk.statistics import DeskStatistics
-from chatapp.registry.rules.desk.transcript import VISITOR
+from chatapp.registry.rules.desk.talk.transcript import VISITOR
 from chatapp.registry.rules.effects import Append, Effect, Rule, Store
 from chatapp.registry.store.entries import Entry
 from chatapp.wire.messages.desk import (

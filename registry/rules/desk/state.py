@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from typing import Final
 
-from chatapp.registry.rules.desk.files import DeskFiles
 from chatapp.registry.rules.desk.guests import Guests
 from chatapp.registry.rules.desk.opening import Openings
-from chatapp.registry.rules.desk.past import Past
 from chatapp.registry.rules.desk.queue.queue import DeskQueue, SilenceWatch
 from chatapp.registry.rules.desk.queue.visit import (
     BY_OPERATOR,
@@ -20,7 +18,9 @@ from chatapp.registry.rules.desk.queue.visit import (
 )
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.desk.statistics import DeskStatistics, Ratings
-from chatapp.registry.rules.desk.transcript import VISITOR, Party, Transcript, TranscriptLine
+from chatapp.registry.rules.desk.talk.files import DeskFiles
+from chatapp.registry.rules.desk.talk.past import Past
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Party, Transcript, TranscriptLine
 from chatapp.registry.rules.directory.connections import Connections, Liveness
 from chatapp.registry.rules.directory.directory import Directory
 from chatapp.registry.rules.effects import (

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from chatapp.registry.rules.desk.guests import is_gateway, visits_max
+from chatapp.registry.rules.desk.guests import visits_max
 from chatapp.registry.rules.desk.notices import Publisher
 from chatapp.registry.rules.desk.queue.visit import (
     NOBODY,
@@ -11,10 +11,11 @@ from chatapp.registry.rules.desk.queue.visit import (
     Visit,
     VisitState,
     digest,
+    is_gateway,
     record_of,
 )
 from chatapp.registry.rules.desk.state import DeskState
-from chatapp.registry.rules.desk.transcript import VISITOR
+from chatapp.registry.rules.desk.talk.transcript import VISITOR
 from chatapp.registry.rules.effects import (
     Caller,
     Effect,

@@ -28,8 +28,16 @@ from chatapp.registry.rules.rooms.log import Group, LogLine, Verdict
 from chatapp.registry.store import entries
 from chatapp.registry.store.entries import Entry, GroupCut, GroupKeyMade, GroupLinesDropped
 from chatapp.registry.store.protocol import LoadedGroup, RecordLost
+from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import GroupHeader, pack_relayed
 from chatapp.wire.errors import StoreError
+from chatapp.wire.limits import (
+    BUCKETS_MAX,
+    CHANNEL_LINES_BURST,
+    CHANNEL_LINES_PER_SECOND,
+    CHANNEL_NETWORK_PART,
+    CHANNEL_PERSON_PART,
+)
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     FetchGroup,
@@ -46,6 +54,38 @@ _KEY_SIZE = 32
 
 KEY_TRIED_AGAIN_AFTER: Final = 1.0
 """Seconds until another key is tried after one that was not stored."""
+
+
+class Pace:
+    """How many lines a group takes that go to everybody while very many people are online. One
+    person, or one network, has a part of them."""
+
+    def __init__(self, directory: Directory, *, free_up_to: int) -> None:
+        """`free_up_to`: people online up to whom it takes all."""
+        self._directory: Final = directory
+        self._free_up_to: Final = free_up_to
+        rate, burst = CHANNEL_LINES_PER_SECOND, CHANNEL_LINES_BURST
+        self._all: Final[Buckets[None]] = Buckets(rate=rate, burst=burst)
+        self._networks: Final[Buckets[str]] = Buckets(
+            rate=rate / CHANNEL_NETWORK_PART, burst=burst / CHANNEL_NETWORK_PART, most=BUCKETS_MAX
+        )
+        self._people: Final[Buckets[bytes]] = Buckets(
+            rate=rate / CHANNEL_PERSON_PART, burst=burst / CHANNEL_PERSON_PART, most=BUCKETS_MAX
+        )
+
+    def takes(self, identity: bytes, *, now: float) -> bool:
+        """Count a line. Return False if it is one too many; such a line costs nobody anything."""
+        if self._directory.online_count <= self._free_up_to:
+            return True
+        network = self._directory.network_of(identity)
+        people, networks, everybody = self._people, self._networks, self._all
+        return (
+            people.has_token(identity, now=now)
+            and networks.has_token(network, now=now)
+            and everybody.take(None, now=now)
+            and people.take(identity, now=now)
+            and networks.take(network, now=now)
+        )
 
 
 class GroupRules(ABC):
@@ -72,6 +112,8 @@ class GroupRules(ABC):
         self._epoch_began = now
         self._renewal_at: float | None = None
         self._is_key_on_its_way = False
+        self.pace: Pace | None = None
+        """How many lines it takes; None: all."""
         self.is_over = False
         """Whether the group is gone. A rule of it that waited for the disk does nothing more."""
         self.timer_changed: Callable[[], None] = lambda: None
@@ -216,6 +258,9 @@ class GroupRules(ABC):
             return [Drop(reason=DropReason.FOREIGN_GROUP_FRAME)]
         if verdict is Verdict.OVER:
             return [self._refusal(header.epoch, header.counter, GroupRefusal.EPOCH_OVER, caller)]
+        if self.pace is not None and not self.pace.takes(caller.identity, now=now):
+            reason = GroupRefusal.TOO_MANY_ONLINE
+            return [self._refusal(header.epoch, header.counter, reason, caller)]
         line = self.group.add(caller.identity, header.epoch, len(frame), now=now)
         at = self._context.clock.millis(now)
         effects: list[Effect] = [self._keep(line, frame, header.counter, caller, at)]
@@ -312,6 +357,7 @@ class ChannelRules(GroupRules):
         group = Group(CHANNEL, position=first_position, kept_for=context.policy.group_kept_for)
         span = context.policy.epoch_span
         super().__init__(group, directory, connections, context, epoch_span=span, now=now)
+        self.pace = Pace(directory, free_up_to=context.policy.channel_free_up_to)
 
     def listeners(self) -> Iterable[Connection]:
         """Return all connections with a link."""

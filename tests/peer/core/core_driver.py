@@ -5,6 +5,7 @@ It moves bytes as a driver does, and does nothing else on its own.
 """
 
 import random
+from collections.abc import Sequence
 
 from chatapp.peer.api.events import Event
 from chatapp.peer.core.context import Context, LocalIdentity
@@ -33,7 +34,12 @@ class CoreDriver:
     """Alice's core."""
 
     def __init__(
-        self, *, disk: History | None = None, porter: Porter | None = None, life: int = 1
+        self,
+        *,
+        disk: History | None = None,
+        porter: Porter | None = None,
+        life: int = 1,
+        servers: Sequence[Address] = (SERVER,),
     ) -> None:
         self.alice = Someone("alice", life=life)
         self.porter = porter or Porter()
@@ -47,7 +53,7 @@ class CoreDriver:
         )
         self.core = PeerCore(
             Context(me, policy=POLICY, rng=random.Random(life), wall_offset=WALL),
-            servers=[SERVER],
+            servers=servers,
             loaded=self.disk.load(),
             now=self.now,
         )

@@ -269,8 +269,10 @@ def test_a_line_in_an_old_epoch_is_sealed_again(node: CoreDriver) -> None:
     assert node.saw() == []
 
 
-@pytest.mark.parametrize("reason", [GroupRefusal.DISK_FULL, GroupRefusal.DISK_FAILED])
-def test_a_line_that_the_servers_disk_does_not_take_is_told_of(
+@pytest.mark.parametrize(
+    "reason", [GroupRefusal.DISK_FULL, GroupRefusal.DISK_FAILED, GroupRefusal.TOO_MANY_ONLINE]
+)
+def test_a_line_that_the_server_does_not_take_is_told_of(
     node: CoreDriver, reason: GroupRefusal
 ) -> None:
     begun = node.core.rooms.say_to_all("hi", now=node.now)

@@ -10,6 +10,7 @@ from chatapp.peer.api.conversations import person as in_person
 from chatapp.peer.core import core
 from chatapp.peer.core.context import LookUp, RegistryReach
 from chatapp.peer.core.records import OutgoingAdded, RowsSaved
+from chatapp.peer.core.registry.session import LOOKS_FOR
 from chatapp.wire.address import Address
 from chatapp.wire.codec import Kind, encode, join_frames
 from chatapp.wire.errors import TextTooLong
@@ -167,6 +168,34 @@ def test_no_registry_at_all() -> None:
     node.pass_time(30.0)
     assert node.saw() == [events.NoServerAtStart(table_time=None)]
     assert node.core.is_ready
+
+
+def test_none_of_several_servers() -> None:
+    """The search is told once, and ends after as many seconds as was said."""
+    servers = (SERVER, Address("192.0.2.9", 5_000))
+    node = CoreDriver(servers=servers)
+    node.start()
+    node.pass_time(2.4)
+    assert node.saw() == []
+    node.pass_time(LOOKS_FOR - 2.5)
+    assert node.saw() == [events.SearchingServers(servers=servers, seconds=int(LOOKS_FOR))]
+    assert not node.core.is_ready
+    node.pass_time(0.1)
+    assert node.saw() == [events.NoServerAtStart(table_time=None)]
+    assert node.core.is_ready
+
+
+def test_one_of_several_servers_that_comes_late() -> None:
+    """Whoever waits until we are ready goes on waiting until the link is up."""
+    node = CoreDriver(servers=(SERVER, Address("192.0.2.9", 5_000)))
+    node.start()
+    node.pass_time(10.0)
+    node.register()
+    ready = [node.core.is_ready]
+    node.attach(node.alice.row(1))
+    assert [*ready, node.core.is_ready] == [False, True]
+    assert node.core.reach is RegistryReach.UP
+    assert [type(one) for one in node.saw()][:2] == [events.SearchingServers, events.Registered]
 
 
 def test_no_registry_but_a_table_of_an_earlier_run(node: CoreDriver) -> None:

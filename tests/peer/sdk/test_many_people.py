@@ -38,6 +38,9 @@ async def test_others_are_found_by_name(village: Village) -> None:
         await screen.shows("Carl is online", "carol is online")
         await screen.type("who x")
         await screen.shows("No name begins with x.")
+        await screen.press("slash", "d", "m", "space", "e", "r", "tab")
+        await screen.shows("/dm erin")
+        screen.app.composer.put("")
         assert await outcome_of(await alice.send("dave", "hi")) is MessageState.DELIVERED
         assert (await next_of(peers["dave"], events.Said)).conversation == person("alice")
         assert [one.name for one in alice.people()] == ["alice", "dave"]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+import pytest
 from textual.events import Paste
 
 from chatapp.peer.api import events
@@ -320,7 +321,9 @@ async def test_lines_of_another_program_stand_in_the_log_when_its_past_is_being_
 
 async def test_what_is_typed_and_not_sent_stands_in_the_other_windows(
     village: Village,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("chatapp.peer.faces.full.app.KEPT_AFTER", WITHIN)  # not at a pause
     async with village.peer("bob"), village.peer("alice") as alice:
         offer, attached = Offer(alice), Peer.attach("alice", home=village.folder)
         await attached.open()

@@ -172,6 +172,15 @@ LINES: list[tuple[events.Event, list[str]]] = [
         ["[Channel message refused: the server's disk is full.]"],
     ),
     (
+        became(EVERYBODY, MessageState.REFUSED, MessageReason.TOO_MANY_ONLINE),
+        [
+            (
+                "[Channel message refused: with so many people online it takes one line a second; "
+                "say it again in a few seconds.]"
+            )
+        ],
+    ),
+    (
         became(LAB, MessageState.REFUSED, MessageReason.DISK_FAILED),
         ["[Line to lab refused: the server cannot write to its disk.]"],
     ),
@@ -290,6 +299,12 @@ LINES: list[tuple[events.Event, list[str]]] = [
     (events.ServerStopPlanned(seconds=0, reason=""), ["[The server stops in 0 seconds.]"]),
     (events.ServerStopping(), ["[Server is closing.]"]),
     (events.ServerStopCancelled(), ["[The server does not stop: the plan is cancelled.]"]),
+    (
+        events.SearchingServers(
+            servers=(Address("192.0.2.7", 5_000), Address("::1", 5_001)), seconds=15
+        ),
+        ["[Searching for the server at 192.0.2.7:5000 and [::1]:5001 for 15 s.]"],
+    ),
     (events.NoServerAtStart(table_time=None), ["[Server not responding]", "[Exiting]"]),
     (
         events.NoServerAtStart(table_time=NOON),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chatapp.registry.cluster.health import (
     HOLDS_AFTER,
+    RESTLESS,
     STALLED_AFTER,
     Copies,
     Greeting,
@@ -17,6 +18,7 @@ from chatapp.registry.cluster.health import (
     Look,
     ServerChanged,
     ServerState,
+    StateRestless,
     StreamLed,
     StreamStalled,
 )
@@ -120,11 +122,20 @@ def test_one_server_with_two_addresses_is_away_at_neither() -> None:
 
 def test_takeovers_are_counted_for_an_hour() -> None:
     node = Node()
-    for at in (0.0, 10.0, 3_000.0):
-        node.health.taken_over(now=at)
+    told = [node.health.taken_over(f"r{at:.0f}", now=at) for at in (0.0, 10.0, 3_000.0)]
+    assert told == [None, None, StateRestless("r3000")]
     for now, count in ((3_000.0, 3), (3_605.0, 2), (7_000.0, 0)):
         node.now = now
         assert node.figure("takeovers_hour") == count
+
+
+def test_a_state_that_moves_often_is_told_once_until_it_has_been_calm() -> None:
+    health = Health()
+    several = [health.taken_over("r1", now=60.0 * at) for at in range(8)]
+    assert [one is not None for one in several] == [at == RESTLESS - 1 for at in range(8)]
+    several = [health.taken_over("r2", now=36_000.0 + at) for at in range(3)]
+    assert several == [None, None, StateRestless("r2")]
+    assert "last to r2: look whether" in health_line(StateRestless("r2"))
 
 
 _names = st.sampled_from(["n1", "n2", "n3"])
@@ -153,11 +164,8 @@ def test_whatever_was_seen_all_is_well_once_all_is_well(
     for greetings, copies in looks:
         node.sees(greetings, copies, span=3.0)
     told = node.sees(WELL, CURRENT, span=20)
-    assert all(
-        isinstance(event, StreamLed) or event.state is ServerState.WELL
-        for event in told
-        if not isinstance(event, StreamStalled)
-    )
+    states = [event.state for event in told if isinstance(event, ServerChanged)]
+    assert set(states) <= {ServerState.WELL}
     assert node.sees(WELL, CURRENT, span=60) == []
     assert all(not value for value in node.health.figures(now=node.now).values())
 

@@ -1,6 +1,7 @@
 """What a node refuses at its start, on real servers, in one line each; and what it takes along."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import nats
 import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
+from chatapp.registry.cluster.lease import BEAT
 from chatapp.registry.cluster.settings import ClusterSettings
 from chatapp.registry.cluster.storage import ClusterStorage, read_key
 from chatapp.registry.cluster.stream.bundles import (
@@ -22,7 +24,7 @@ from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
 from chatapp.registry.cluster.stream.store import StreamUnusable
 from chatapp.registry.program import node as node_module
 from chatapp.registry.program.admin.client import AdminRequestFailed, ask
-from chatapp.registry.program.node import ClusterNode
+from chatapp.registry.program.node import LEASE_WITHIN, ClusterNode
 from chatapp.registry.rules.admin_requests import VerifyFiles
 from chatapp.registry.store.keystore import KeyUnusable
 from chatapp.registry.store.protocol import StoreInUse, StoreUnusable
@@ -337,6 +339,14 @@ async def test_a_node_that_knows_its_cluster_begins_none_where_nothing_is(
         await node.close()
     assert not (tmp_path / "b" / "identity.key").exists()
     assert "belongs to a node of the cluster" in await nodes.why_not("a", name=f"{nodes.name}typo")
+
+
+async def test_a_busy_loop_does_not_delay_the_lease(nodes: Nodes) -> None:
+    node, _ = await nodes.serving("n1")
+    span, began = 2 * BEAT + LEASE_WITHIN, time.monotonic()
+    while time.monotonic() - began < span:
+        sum(range(1_000))  # nothing else runs on this loop
+    assert node.figures()["cluster_lease_age_seconds"] < span
 
 
 async def test_the_pieces_of_one_snapshot_are_removed_alone(nodes: Nodes) -> None:

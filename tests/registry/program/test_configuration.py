@@ -34,7 +34,10 @@ WRONG: dict[str, list[str]] = {
     "rooms": ["15", "100001", "nan"],
     "rooms_each": ["0", "33", "nan"],
     "broadcast_up_to": ["15", "100001", "1.5"],
+    "channel_free_up_to": ["15", "1000001", "1.5"],
     "relay_files": ["-1", "100001", "1.5"],
+    "keep_files": ["-1", "100001", "1.5"],
+    "keep_files_total": ["0", "10000001", "1.5"],
     "sessions": ["999", "1000001", "nan"],
     "requests": ["99", "10000001", "nan"],
     "keep_mail": ["0", "22", '"7"'],
@@ -169,8 +172,8 @@ def test_a_wrong_value_is_named_with_key_and_range(tmp_path: Path, key: str, val
             "[registry]\nzzz = 1",
             (
                 "[registry] zzz: unknown key; there are data, log_level, log_format, log_file, lease, "
-                "letters, keep_mail, keep_lines, names, broadcast_up_to, rooms, rooms_each, relay_files, sessions, "
-                "requests, announce, "
+                "letters, keep_mail, keep_lines, names, broadcast_up_to, channel_free_up_to, rooms, "
+                "rooms_each, relay_files, keep_files, keep_files_total, sessions, requests, announce, "
                 "metrics, metrics_hosts, invite_only, allow, ban"
             ),
         ),

@@ -64,6 +64,11 @@ function gone() {
   if (!isNamed) location.reload();
 }
 
+// The visit is over, or not there any more. The stream tells which of the two, and brings the last lines.
+function ended() {
+  if (stream.readyState === EventSource.CLOSED) gone();
+}
+
 function news(event) {
   const piece = JSON.parse(event.data);
   if (piece.gone) { gone(); return; }
@@ -124,7 +129,7 @@ const outbox = new Outbox(`unsent ${told.visit}`, {
     let answer;
     try { answer = await post("say", new URLSearchParams({ text: line.text, key: line.key })); } catch { return false; }
     if (answer.ok) return true;
-    if (answer.status === 410) { gone(); return false; }
+    if (answer.status === 410) { ended(); return false; }
     if (answer.status === 429 || answer.status >= 500) return false;
     throw new Refused(line, await answer.text());
   },
@@ -167,7 +172,7 @@ async function send(form) {
   if (form.id === "describe") find("about-saved").hidden = true;
   try {
     const answer = await post(form.action, body);
-    if (answer.status === 410) { gone(); return; }
+    if (answer.status === 410) { ended(); return; }
     if (!answer.ok) { warn(await answer.text()); return; }
     warn("");
     if (form.id === "describe") {

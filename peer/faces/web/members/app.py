@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -32,7 +32,7 @@ from chatapp.peer.faces.web.limits import (
 from chatapp.peer.faces.web.members.pages import TITLE, Page, Sent, conversation_of, query_of
 from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
-from chatapp.peer.faces.web.multipart import FilePart, boundary_of
+from chatapp.peer.faces.web.multipart import sent_file
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -339,17 +339,8 @@ class MemberPages:
             or not (what.is_person or what.is_room)
         ):
             raise RequestRefused(Refusal(422, words.NO_RECIPIENT))
-        length = request.headers.get("content-length")
-        if length is None:
-            raise RequestRefused(Refusal(411, words.NO_LENGTH))
-        name = request.query_params.get("name", "")
-        content: AsyncIterator[bytes] = request.stream()
-        boundary = boundary_of(request.headers.get("content-type", ""))
-        if boundary is not None:
-            part = FilePart(boundary, content)
-            await part.begin()
-            name, content = part.name, part.content()
-        path = await window.uploads.take(name, int(length), content)
+        name, length, content = await sent_file(request)
+        path = await window.uploads.take(name, length, content)
         await window.offer_file(what, path)
         if wants_json(request):
             return Response(status_code=204)

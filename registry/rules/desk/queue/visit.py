@@ -9,6 +9,14 @@ import msgspec
 from chatapp.registry.store.entries import DeskVisitKept, DeskVisitOver
 from chatapp.wire.messages.desk import OverCause, PositionCause
 
+GATEWAY: Final = "gateway "
+"""How the source of a gateway's visitors begins, as no address does."""
+
+
+def is_gateway(source: str) -> bool:
+    """Return whether this source of visits is a gateway, and not an address."""
+    return source.startswith(GATEWAY)
+
 
 class VisitState(enum.Enum):
     """The state of a visit."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatapp.peer.api import visit_events
 from chatapp.peer.api.form import StoredVisit
-from chatapp.registry.rules.desk.transcript import VISITOR, Transcript
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Transcript
 from chatapp.wire.messages.desk import (
     AckDeskLines,
     DeskLine,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.desk.transcript import VISITOR, Transcript, TranscriptLine
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Transcript, TranscriptLine
 from chatapp.wire.limits import (
     CHANGED_WITHIN_MS,
     DESK_LINES_BURST,

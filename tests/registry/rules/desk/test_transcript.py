@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.rules.desk.transcript import VISITOR, Transcript, TranscriptLine
+from chatapp.registry.rules.desk.talk.transcript import VISITOR, Transcript, TranscriptLine
 from chatapp.wire.limits import DESK_LINES_BYTES_MAX, DESK_LINES_MAX, DESK_WINDOW, TEXT_MAX
 
 ANN = b"a" * 32

@@ -1,6 +1,7 @@
 """Channel lines: relayed to all other members and stored, byte for byte."""
 
 from chatapp.registry.rules.effects import DropReason
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.store.entries import GroupLineKept as StoredLine
 from chatapp.wire.codec import GroupHeader, unpack_group
 from chatapp.wire.limits import (
@@ -11,8 +12,14 @@ from chatapp.wire.limits import (
     RELAYS_PER_SECOND,
 )
 from chatapp.wire.messages.direct import DatagramRelayed, RelayDatagram, RelayFailed
-from chatapp.wire.messages.registration import Ping, Pong
-from chatapp.wire.messages.rooms import CHANNEL, GroupAccepted, GroupRefusal, GroupRefused
+from chatapp.wire.messages.registration import Leave, Ping, Pong
+from chatapp.wire.messages.rooms import (
+    CHANNEL,
+    GroupAccepted,
+    GroupGranted,
+    GroupRefusal,
+    GroupRefused,
+)
 from tests.registry.linked_peer import LinkedPeer
 from tests.registry.rig import Rig
 from tests.registry.rules.group_requests import back, page
@@ -112,6 +119,67 @@ class TestSpeaking:
         ann.connect()
         ann.send_raw(line)
         assert ann.link in rig.closed
+
+
+class TestManyOnline:
+    """Clause 8.4: "the channel takes 5 lines at once and then one a second"."""
+
+    @staticmethod
+    def crowd(count: int, *, up_to: int, host: str | None = None) -> tuple[Rig, list[LinkedPeer]]:
+        rig = Rig(policy=RegistryPolicy(channel_free_up_to=up_to))
+        peers = [rig.peer(f"p{number}", host=host) for number in range(count)]
+        for peer in peers:
+            peer.register()
+            peer.attach()
+        rig.advance(1.0)
+        return rig, peers
+
+    @staticmethod
+    def taken(*peers: LinkedPeer) -> list[bool]:
+        """Have each say a line; return whether it was taken."""
+        taken = []
+        for peer in peers:
+            peer.take_grants(peer.notices())
+            peer.send_raw(peer.line("hi"))
+            (answer,) = peer.notices()
+            taken.append(isinstance(answer, GroupAccepted))
+            if isinstance(answer, GroupRefused):
+                assert answer.reason is GroupRefusal.TOO_MANY_ONLINE
+        return taken
+
+    def test_up_to_the_limit_every_line_is_taken(self) -> None:
+        _, peers = self.crowd(3, up_to=3)
+        assert all(self.taken(*peers * 20))
+
+    def test_above_it_one_a_second_is(self) -> None:
+        rig, peers = self.crowd(8, up_to=7)
+        assert self.taken(*peers) == [True] * 5 + [False] * 3
+        rig.advance(1.0)
+        assert self.taken(*peers[6:]) == [True, False]
+        assert len(peers[0].relayed()) == 5, "its own is not among the six"
+        peers[7].ask(Leave(1))
+        assert all(self.taken(*peers[:7] * 3)), "few are online again"
+
+    def test_one_person_gets_a_fifth_and_one_network_half(self) -> None:
+        rig, (eve, *others) = self.crowd(8, up_to=7)
+        said = 0
+        for _ in range(52):
+            said += sum(self.taken(eve))
+            rig.advance(0.2)
+        assert said == 3, "one at once, and one every 5 s"
+        assert all(self.taken(*others[:4])), "whoever floods takes nothing from others"
+        rig, peers = self.crowd(8, up_to=7, host="10.0.0.9")
+        assert self.taken(*peers) == [True] * 2 + [False] * 6
+
+    def test_rooms_are_not_slowed_down(self) -> None:
+        _, peers = self.crowd(3, up_to=2)
+        peers[0].enter("tea")
+        for _ in range(20):
+            peers[0].say("hi")
+        answers = peers[0].notices()
+        assert [type(one) for one in answers if not isinstance(one, GroupGranted)][-20:] == [
+            GroupAccepted
+        ] * 20
 
 
 class TestRelaying:

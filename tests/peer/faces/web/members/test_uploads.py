@@ -19,6 +19,7 @@ from chatapp.peer.faces.web.guard import RequestRefused
 from chatapp.peer.faces.web.limits import UPLOAD_MAX, UPLOAD_STAYS, UPLOADS_AT_ONCE, WINDOW_STAYS
 from chatapp.peer.faces.web.members import uploads as module
 from chatapp.peer.faces.web.members.uploads import Uploads
+from chatapp.peer.faces.web.multipart import NO_LENGTH
 from chatapp.peer.words import members as words
 from chatapp.wire.files import NAMELESS
 from tests.peer.faces.web.asking import Answer
@@ -149,7 +150,7 @@ async def test_what_cannot_be_offered_leaves_nothing(
 
 async def test_a_body_without_a_length_is_not_taken(browser: Browser) -> None:  # noqa: F811
     answer = await give(browser, "x", headers={"transfer-encoding": "chunked"})
-    assert (answer.status, answer.text) == (411, f"{words.NO_LENGTH}\n")
+    assert (answer.status, answer.text) == (411, f"{NO_LENGTH.text}\n")
 
 
 @pytest.mark.parametrize(

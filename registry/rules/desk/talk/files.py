@@ -8,8 +8,7 @@ or the talk is erased. The files of the oldest talks that are over make room for
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from chatapp.registry.rules.desk.guests import is_gateway
-from chatapp.registry.rules.desk.queue.visit import Visit
+from chatapp.registry.rules.desk.queue.visit import Visit, is_gateway
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.store.entries import DeskFilesDropped, DeskPieceKept, Entry
 from chatapp.wire.buckets import Buckets

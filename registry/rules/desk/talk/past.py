@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from chatapp.registry.rules.desk.files import DeskFiles
 from chatapp.registry.rules.desk.queue.visit import Visit
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.desk.transcript import TranscriptLine
+from chatapp.registry.rules.desk.talk.files import DeskFiles
+from chatapp.registry.rules.desk.talk.transcript import TranscriptLine
 from chatapp.registry.rules.limits import WallClock
 from chatapp.registry.store.entries import (
     DeskPastDropped,
