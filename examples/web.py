@@ -136,13 +136,17 @@ class WebOperator:
         """Exchange the token for the cookie and the address of the page."""
         headers = await asyncio.to_thread(self._ask, "GET", f"/?token={self._token}", "")
         self._cookie = headers["Set-Cookie"].partition(";")[0]
-        self._page = headers["Location"].lstrip(".").rstrip("/")
+        page = headers["Location"].partition("?")[0]
+        window = (await asyncio.to_thread(self._ask, "GET", page, ""))["Location"]
+        self._page = f"{page}{window.partition('/')[0]}"
+        await self.does("do/open", with_="desk")
         self._play.tell(self._name, "opened", f"http://{HOST}:{self._port}{self._page}/")
 
-    async def does(self, verb: str, **fields: str) -> None:
+    async def does(self, form: str, **fields: str) -> None:
         """Send a form."""
-        self._play.tell(self._name, "sent", f"{verb}: {', '.join(fields.values())}")
-        _ = await asyncio.to_thread(self._ask, "POST", f"{self._page}/do/{verb}", urlencode(fields))
+        self._play.tell(self._name, "sent", f"{form}: {', '.join(fields.values())}")
+        named = {name.rstrip("_"): value for name, value in fields.items()}
+        _ = await asyncio.to_thread(self._ask, "POST", f"{self._page}/{form}", urlencode(named))
 
     async def sees(self, *texts: str) -> str:
         """Take news until they have all these texts, and return them. Raises StepFailed."""

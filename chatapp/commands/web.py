@@ -40,7 +40,7 @@ from chatapp.wire.errors import needs_extra
 _ARGUMENTS: Final = ("server-ip", "server-port")
 _LISTEN: Final = "127.0.0.1:8080"
 _LISTEN_AS: Final = "127.0.0.1:8081"
-_OF_VISITORS: Final = "it is for the page of visitors, not for an operator's (--as)"
+_OF_VISITORS: Final = "it is for the page of visitors, not for a person's own (--as)"
 _TITLE_MAX: Final = 80
 _FAILED: Final = 1
 
@@ -51,7 +51,9 @@ class WebOptions(msgspec.Struct, frozen=True, kw_only=True):
     as_: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="NAME", help="Serve the page of this operator, for this machine alone."
+            "--as",
+            metavar="NAME",
+            help="Serve this person's own page, for this machine alone, without a terminal.",
         ),
     ] = None
     listen: Annotated[
@@ -102,37 +104,38 @@ class WebOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def web(words: list[str], options: WebOptions) -> int:
-    """Let visitors use a help desk with nothing but a browser; or, with --as, an operator."""
+    """Let visitors use a help desk with nothing but a browser; or, with --as, one person."""
     check_options(words)
     host, port_text = counted(words, "web", _ARGUMENTS)
     port = parse_port(port_text, "server-port")
     try:
         if options.as_ is not None:
-            return _serve_operator(options.as_, host, port, options)
+            return _serve_person(options.as_, host, port, options)
         return _serve_visitors(host, port, options)
     except ModuleNotFoundError as missing:
         return _lacks(missing)
 
 
-def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int:
+def _serve_person(name: str, host: str, port: int, options: WebOptions) -> int:
     of_visitors = {
         "--proxy": options.proxy,
         "--host": options.host,
         "--queue": options.queue,
         "--members": options.members,
         "--lang": options.lang,
+        "--title": options.title,
     }
     for option, value in of_visitors.items():
         if value:
             raise Misuse(f"{option}: {_OF_VISITORS}")
     listen_at = listening_from(options.listen or _LISTEN_AS, "--listen")
     if not ipaddress.ip_address(listen_at.host).is_loopback:
-        raise Misuse("--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]")
+        raise Misuse("--listen: a person's own page is for this machine alone: 127.0.0.1 or [::1]")
     me, folder = own_name_from(name, "--as"), folder_from(options.data)
     code = code_from(options.code, os.environ)
     demanded = registry_key_from(options.registry_key, os.environ)
     found = servers_from(host, port)
-    from chatapp.peer.faces.web.operators.main import PageOptions, run
+    from chatapp.peer.faces.web.members.alone import PageOptions, run
 
     page = PageOptions(
         name=me,
@@ -140,7 +143,6 @@ def _serve_operator(name: str, host: str, port: int, options: WebOptions) -> int
         registry_key=demanded,
         code=code,
         listen_at=listen_at,
-        title=_title_from(options),
         data=folder,
     )
     return run(page, log_level=options.log_level.value)
@@ -172,7 +174,7 @@ def _is_private(listen_at: Address, proxies: Sequence[str]) -> bool:
 
 def _serve_visitors(host: str, port: int, options: WebOptions) -> int:
     if options.code is not None:
-        raise Misuse("--code: only an operator (--as) has a join code")
+        raise Misuse("--code: only a person (--as) has a join code")
     listen_at = listening_from(options.listen or _LISTEN, "--listen")
     proxies = networks_from(options.proxy or [], "--proxy")
     hosts = hosts_from(options.host or [], "--host")

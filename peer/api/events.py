@@ -23,6 +23,8 @@ class DutyChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     is_on: bool
     queue: str
+    files_largest: int = 0
+    """Bytes of the largest file that the desk takes; 0: none."""
 
 
 class ClientCame(VisitorForm, frozen=True, kw_only=True, tag=True):
@@ -329,13 +331,21 @@ class KeyRestored(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class SafetyNumber(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to `/verify`: 60 digits that are the same at both ends unless somebody has swapped
-    a key. `is_verified`: the user has compared this key. `is_changed`: it is not the key that we
-    hold."""
+    a key (protocol clause 3.7). `is_own_first`: the first 30 are those of our own key.
+    `is_verified`: the user has compared this key. `is_changed`: it is not the key that we hold."""
 
     name: str
     digits: str
+    is_own_first: bool = False
     is_verified: bool = False
     is_changed: bool = False
+
+    @property
+    def halves(self) -> tuple[str, str]:
+        """The digits of our own key, and of theirs."""
+        middle = len(self.digits) // 2
+        first, second = self.digits[:middle], self.digits[middle:]
+        return (first, second) if self.is_own_first else (second, first)
 
 
 class Trusted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -1126,6 +1136,8 @@ class MessageChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was_saved: bool = False
     """DELIVERED: whether it was SAVED before. Faces say nothing then: they have said that it is
     saved."""
+    file: int = 0
+    """SAVED, at the desk: by which number the file is fetched that the line brings; 0 for none."""
     text: str = ""
     """EXPIRED: the text of the message."""
 

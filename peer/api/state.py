@@ -54,6 +54,8 @@ class DeskState(msgspec.Struct, frozen=True, kw_only=True):
     """How many wait in our queue, while we are on duty."""
     answers: Mapping[str, str] = {}
     """The ready answers of the desk, by their short word."""
+    files_largest: int = 0
+    """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

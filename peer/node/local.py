@@ -251,6 +251,7 @@ class PeerNode:
                 is_on_duty=operator.is_on,
                 waiting=operator.waiting,
                 answers=operator.answers,
+                files_largest=operator.files_largest,
             ),
             status=core.roster.standing.text,
             away=core.roster.standing.away,

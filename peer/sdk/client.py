@@ -115,6 +115,11 @@ class OperatorDesk:
         """The ready answers of the desk, by their short word."""
         return self._peer.node.state.desk.answers
 
+    @property
+    def files_largest(self) -> int:
+        """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
+        return self._peer.node.state.desk.files_largest
+
     async def talk(self) -> DeskTalk | None:
         """Return the form of the visitor whom we serve, and what was said so far, the newest 1,000
         lines; None for nobody."""

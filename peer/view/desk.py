@@ -1,5 +1,5 @@
 """The help desk as an operator sees it, gathered from events: whom they serve, what is said, and
-who waits. The operator's page and the full screen's pane are drawn from it. It does no I/O."""
+who waits. The pages and the full screen's pane are drawn from it. It does no I/O."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -53,17 +53,13 @@ class DeskView(Talk):
         """`name`: the operator's."""
         super().__init__()
         self.name = name
-        self.is_here = False
-        """Whether the registry has let us in."""
-        self.is_away = False
-        """Whether the registry does not answer."""
-        self.refusal: events.Event | None = None
-        """Why the registry does not let us in."""
         self.is_operator = False
         self.is_on_duty = False
         self.queue = ""
         """The name of our queue; empty until it is known."""
         self.answers: Mapping[str, str] = {}
+        self.files_largest = 0
+        """Bytes of the largest file that the desk takes; 0: none, as far as is known."""
         self.client: events.ClientCame | None = None
         """The visitor whom we serve, with the form and the newest note."""
         self.client_since = 0.0
@@ -85,8 +81,6 @@ class DeskView(Talk):
         """The end of the talk that was asked for, and can be taken back still."""
         self.notices: deque[events.Event] = deque(maxlen=NOTES_MAX)
         """What the operator is told about this moment."""
-        self.mail = 0
-        """How many messages of other people have come; the page does not show them."""
         self.is_over = False
         """Whether the program that runs the peer has ended."""
         self.is_faulty = False
@@ -169,7 +163,7 @@ class DeskView(Talk):
 
     def sent(self, line: events.Said) -> None:
         """Show a file that the operator has sent."""
-        if line.visit == self.visit and line.id not in self._own:
+        if line.visit == self.visit and not self.lines_of(line.id):
             self._add_own(self.name, line.text, line.at, line.id)
             self._own[line.id][0].file = line.file
 
@@ -203,8 +197,9 @@ class DeskView(Talk):
 
     def found(self, state: DeskState) -> None:
         """Take the state of a program that has run before us."""
-        self.is_here, self.is_on_duty, self.is_operator = True, state.is_on_duty, state.is_operator
+        self.is_on_duty, self.is_operator = state.is_on_duty, state.is_operator
         self.answers, self.waiting = state.answers, state.waiting
+        self.files_largest = state.files_largest
         self.wants_room = state.is_operator
         self._change()
 
@@ -254,11 +249,12 @@ class DeskView(Talk):
                 if visit == self.visit and place > self._position:
                     self._add_said(event)
             case events.MessageChanged(conversation=what, id=id_, state=state) if what == DESK:
-                self._settle(id_, state)
+                self._settle(id_, state, file=event.file)
             case events.ClientMoved():
                 self._client_moved(event)
-            case events.DutyChanged(is_on=is_on, queue=queue):
+            case events.DutyChanged(is_on=is_on, queue=queue, files_largest=largest):
                 self._duty_changed(is_on=is_on, queue=queue)
+                self.files_largest = largest
             case events.VisitorsWaiting(queue=queue, waiting=waiting):
                 self.is_operator = self.wants_room = True
                 self.queue, self.waiting = self.queue or queue, waiting
@@ -285,18 +281,8 @@ class DeskView(Talk):
 
     def _handle_rest(self, event: events.Event) -> None:
         match event:
-            case events.Registered() | events.ServerBack():
-                self.is_here, self.is_away, self.refusal = True, False, None
-            case events.ServerLost() | events.NoServerAtStart():
-                self.is_away = True
-            case events.AdmissionRefused() | events.NameUnavailable() | events.RegistryKeyChanged():
-                self.refusal = event
             case events.Renamed(is_me=True, new=new):
                 self.name = new
-            case events.Said(conversation=what) if what.is_person:
-                self.mail += 1
-            case events.MailReturned(lines=lines):
-                self.mail += len(lines)
             case events.Edited() | events.Retracted():
                 if event.visit and event.visit == self.visit:
                     self._rewrite(event.target.number, text_after(event))
@@ -304,7 +290,8 @@ class DeskView(Talk):
                 if change.visit and change.visit == self.visit:
                     self.changing(change.id, change.target.number, text_after(change))
             case events.SaidByUs(line=line) if line.visit:
-                if line.visit == self.visit and line.id not in self._found:
+                is_known = line.id in self._found or self.lines_of(line.id)
+                if line.visit == self.visit and not is_known:
                     self._add_own(line.sender, line.text, line.at, line.id)
                     self._own[line.id][0].file = getattr(line, "file", None)
             case events.ProgramEnded():

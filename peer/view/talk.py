@@ -202,12 +202,15 @@ class Talk:
         """Have another number of lines show what these have shown. All lines get other names."""
         raise NotImplementedError
 
-    def _settle(self, id_: int, state: MessageState | None) -> list[TalkLine]:
-        """Note what became of something that we said. Return its lines, once."""
+    def _settle(self, id_: int, state: MessageState | None, *, file: int = 0) -> list[TalkLine]:
+        """Note what became of something that we said. Return its lines, once. `file`: as in
+        `MessageChanged`."""
         self._change()
         settled = self._own.pop(id_, [])
         for line in settled:
             line.mark, line.changed = mark_of(state), self.version
+            if line.file is not None and file:
+                line.file = msgspec.structs.replace(line.file, number=file)
         if (pending := self._pending.pop(id_, None)) is not None:
             if mark_of(state) is not Mark.LOST:
                 self._rewrite(pending.target, pending.text)

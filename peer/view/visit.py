@@ -76,9 +76,12 @@ class VisitView(Talk):
         at: float,
         key: str = "",
         file: OfferedFile | None = None,
+        visit: int = 0,
     ) -> None:
         """Show a line that the visitor says. `line`: as `Visitor.talk` returned it. `key`: under
-        which the page has sent it, if that is another one. `file`: that it brings."""
+        which the page has sent it, if that is another one. `file`: that it brings, in this
+        `visit`."""
+        self.visit = visit or self.visit
         shown = self._add_parts("", text, at, Mark.SENDING, key=key or str(line), said=line)
         for one in shown:
             one.file = file
@@ -136,7 +139,8 @@ class VisitView(Talk):
             case visit_events.MessageChanged(id=line, state=state):
                 if (pending := self._pending.get(line)) is not None:
                     self.unsent -= LINE_COST + len((pending.text or "").encode())
-                self.unsent -= sum(map(size_of, self._settle(line, state)))
+                settled = self._settle(line, state, file=event.file)
+                self.unsent -= sum(map(size_of, settled))
             case visit_events.DeskClosed(is_waiting=True):
                 self.is_closed = True
                 self._note(event)

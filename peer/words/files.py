@@ -177,8 +177,7 @@ def way_steps(file: FileTransfer) -> list[str]:
     """Say which way a file went or goes, and how it stands."""
     how = " and ".join(_WAYS[way] for way in file.ways)
     people = counted(file.people, "person", "people") if file.conversation.is_room else ""
-    kept = ", and the server keeps a sealed copy" if file.is_kept else ""
-    stands = f"{_short(file.name)}: {standing(file)}{kept}"
+    stands = f"{_short(file.name)}: {standing(file)}"
     if not how:
         none = "nobody has fetched any of it" if file.is_ours else "none of it has come"
         return [stands, none]
@@ -192,8 +191,6 @@ def _listed(file: FileTransfer) -> str:
 
 
 def _way(file: FileTransfer) -> str:
-    if file.is_kept:
-        return " (kept at the server)"
     ways = () if FileWay.TCP in file.ways else file.ways[-1:]
     return "".join(f" (by {_WAYS[way]})" for way in ways)
 
@@ -214,6 +211,8 @@ def standing(file: FileTransfer) -> str:
             return f"stopped: {_trouble(file)}"
         case FileState.WITHDRAWN:
             return "taken back"
+        case FileState.OFFERED if file.is_kept:
+            return "offered, kept at the server"
         case _:
             return file.state.name.lower()
 

@@ -13,9 +13,11 @@ TOO_MANY_UPLOADS: Final = "Other files are on their way; try again in a moment."
 TOO_MUCH_UPLOADED: Final = "the files that you offer by the page take as much as they may already"
 NO_SPACE: Final = "your disk has no space for it"
 NO_SUCH_FILE: Final = "This file is not here."
+NO_DESK: Final = "The help desk is not open in this window."
 NO_PICTURE: Final = "This file is no picture that the page shows."
 _GIB: Final = 1 << 30
 VERIFY: Final = "Safety number"
+YOUR_HALF: Final = "Your half"
 EMOJIS: Final = ("👍", "❤️", "😂", "🎉", "👀", "✅")
 """What the page offers as a reaction."""
 
@@ -31,16 +33,25 @@ KEYS: Final = (
 )
 """What keys do on the page; its elements name theirs (`aria-keyshortcuts`)."""
 
+DESK_KEYS: Final = (
+    ("Alt+R", "ready answers"),
+    ("Alt+N", "next: end this talk, call the next visitor"),
+    ("Alt+X", "end this talk"),
+    ("Alt+Z", "undo that"),
+    ("Alt+H", "hold"),
+    ("Alt+P", "pass on"),
+)
+"""What keys do at the help desk besides."""
+
 OVER: Final = (
-    "Your program has ended. Start ChatApp -c {name} --web again, open the address that it prints, "
-    "and close this page."
+    "Your program has ended. Start it again, open the address that it prints, and close this page."
 )
 CLOSED: Final = "This window is closed; your program goes on."
 GONE: Final = "This window was closed, and nothing was done: reload the page, and do it again."
 BUSY: Final = "Your program is busy with what you have said before."
 AWAY_DESK: Final = "The web desk does not answer. What you send goes out when it is back."
 AWAY: Final = (
-    "Your program does not answer. If it has ended, start it again with --web, "
+    "Your program does not answer. If it has ended, start it again, "
     "and open the address that it prints."
 )
 
@@ -72,6 +83,11 @@ def window_title(me: str, unread: int, conversation: str) -> str:
 def nobody(who: str) -> str:
     """Say that nobody bears a name."""
     return f"Nobody called {name(who)} is known here."
+
+
+def half_of(who: str) -> str:
+    """Name the half of a safety number that belongs to somebody's key."""
+    return f"{name(who)}'s half"
 
 
 def upload_failed(error: OSError) -> str:

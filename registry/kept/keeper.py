@@ -29,6 +29,9 @@ from chatapp.wire.sessions.link import LinkSession
 
 Result = TypeVar("Result")
 
+SWEPT_EACH: Final = 30.0
+"""Seconds between two looks for what was kept long enough."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +67,7 @@ class KeptFiles:
         self._pace: Final[Buckets[None]] = Buckets(
             rate=KEPT_BYTES_PER_SECOND, burst=KEPT_BYTES_PER_SECOND
         )
+        self._swept_at = clocks.now()
         self._has_failed = False
         self.bytes_given = self.bytes_fetched = 0
         for file in self.shelf.load(self.folder.load()):
@@ -73,7 +77,10 @@ class KeptFiles:
         """Take over a link that was opened for files. `answer`: the frame that answers its first."""
         kept = KeptLink(self, link, identity, session)
         network = self._network_of(kept)
-        if network is None or not self._has_place(identity, network):
+        if network is None:
+            link.cut("kept out")
+            return
+        if not self._has_place(identity, network):
             link.write([frame(answer)])  # files are kept, but there is no place for a link now
             link.close("not for files now")
             return
@@ -95,12 +102,16 @@ class KeptFiles:
     def maintain(self) -> None:
         """Remove what was kept long enough, and what is of people who have no name any more; end
         the links of those who are kept out. To be called every few seconds."""
-        gone = self.shelf.expire(self._people.has_name, wall=self.clocks.wall())
-        if gone:
-            _ = asyncio.get_running_loop().run_in_executor(self._thread, self._remove, gone)
         for link in list(self._links):
             if self._network_of(link) is None:
                 link.cut("kept out")
+        now = self.clocks.now()
+        if now < self._swept_at + SWEPT_EACH:
+            return
+        self._swept_at = now
+        gone = self.shelf.expire(self._people.has_name, wall=self.clocks.wall())
+        if gone:
+            _ = asyncio.get_running_loop().run_in_executor(self._thread, self._remove, gone)
 
     def _network_of(self, link: KeptLink) -> str | None:
         now = self.clocks.now()

@@ -138,9 +138,9 @@ class KeptLink:
     async def _end(self) -> None:
         self._files.forget(self)
         self._session.erase()
-        self._give_up()
+        await self._give_up()
         if self._open is not None:
-            self._open.close()
+            await self._files.run(self._open.close)
 
     async def _serve(self, came: KeeperRequest | Chunk) -> None:
         match came:
@@ -205,11 +205,11 @@ class KeptLink:
             if receipt.is_whole:
                 await files.run(part.finish)
         except _NoRoom:
-            self._refuse(head, KeptResult.TOO_FAST, KEPT_LINK_IDLE_MAX)
+            await self._refuse(head, KeptResult.TOO_FAST, KEPT_LINK_IDLE_MAX)
         except Wrong:
-            self._refuse(head, KeptResult.WRONG)
+            await self._refuse(head, KeptResult.WRONG)
         except OSError as error:
-            self._refuse(head, files.note_disk(error))
+            await self._refuse(head, files.note_disk(error))
         else:
             if receipt.is_whole:
                 files.shelf.finish(receipt.gift)
@@ -227,14 +227,15 @@ class KeptLink:
             raise _NoRoom
         await files.pace(size)
 
-    def _refuse(self, head: KeptHead, result: KeptResult, limit: float = 0) -> None:
-        self._give_up()
+    async def _refuse(self, head: KeptHead, result: KeptResult, limit: float = 0) -> None:
+        await self._give_up()
         self._say(FileKept(head.id, result, int(limit)))
 
-    def _give_up(self) -> None:
+    async def _give_up(self) -> None:
+        """Remove what has come. In the thread: a write that was too slow may still be under way there."""
         if (receipt := self._receipt) is not None:
             self._receipt = None
-            receipt.part.abandon()
+            await self._files.run(receipt.part.abandon)
             self._files.shelf.give_up(receipt.gift)
 
     async def _drop(self, request: DropKept) -> None:

@@ -437,11 +437,8 @@ class Registry:
         if not policy.kept_files_each:
             shutil.rmtree(folder, ignore_errors=True)
             return None
-        from chatapp.registry.kept.keeper import (
-            Clocks,
-            KeptFiles,
-            Quota,
-        )  # deferred: most registries keep none
+        from chatapp.registry.kept.keeper import Clocks, KeptFiles  # deferred: most keep none
+        from chatapp.registry.kept.shelf import Quota  # deferred: as above
 
         quota = Quota(policy.kept_files_each, policy.kept_files_total, policy.mail_kept_for)
         try:

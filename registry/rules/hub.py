@@ -47,6 +47,7 @@ from chatapp.registry.rules.rooms.rooms import Rooms
 from chatapp.registry.rules.rooms.rules import ChannelRules, GroupRules
 from chatapp.registry.store.entries import BanLifted, Entry, SenderIndicesReserved
 from chatapp.registry.store.protocol import Loaded
+from chatapp.wire.address import Address
 from chatapp.wire.admission import public_half
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import GroupHeader
@@ -579,7 +580,8 @@ class Hub:
     def network_for_files(self, identity: bytes, host: str, *, now: float) -> str | None:
         """Return with which network somebody counts who gives or fetches files from this host;
         None: they are kept out, or not in the table."""
-        if self._access.exclusion_of(identity, host, now=now) or not self.has_name(identity):
+        caller = Caller(identity=identity, address=Address(host, 0))
+        if not self.has_name(identity) or self._kept_out(caller, now):
             return None
         return self.directory.network_of(identity)
 

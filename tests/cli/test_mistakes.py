@@ -89,7 +89,7 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         (
             "web 127.0.0.1 5000 --as bob --listen 0.0.0.0:8081",
-            "--listen: an operator's page is for this machine alone: 127.0.0.1 or [::1]",
+            "--listen: a person's own page is for this machine alone: 127.0.0.1 or [::1]",
         ),
         ("web 127.0.0.1 5000 --members 0", "--members: has to be between 1 and 1,000"),
         ("web 127.0.0.1 5000 --members 1001", "--members: has to be between 1 and 1,000"),
@@ -99,13 +99,13 @@ LISTEN = "is not [ADDRESS:]PORT, such as 127.0.0.1:8080 or [::1]:8080"
         ),
         (
             "web 127.0.0.1 5000 --as bob --members 5",
-            "--members: it is for the page of visitors, not for an operator's (--as)",
+            "--members: it is for the page of visitors, not for a person's own (--as)",
         ),
         (
             "web 127.0.0.1 5000 --as bob --queue desk",
-            "--queue: it is for the page of visitors, not for an operator's (--as)",
+            "--queue: it is for the page of visitors, not for a person's own (--as)",
         ),
-        ("web 127.0.0.1 5000 --code 1", "--code: only an operator (--as) has a join code"),
+        ("web 127.0.0.1 5000 --code 1", "--code: only a person (--as) has a join code"),
         ("-s 5000 --gateway bob", f'--gateway ["bob"]: "bob" is not a key; must be {KEYS}'),
         (
             "-c alice 127.0.0.1 5000 6000 --gateway 1",

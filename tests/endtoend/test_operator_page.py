@@ -1,5 +1,5 @@
-"""The operator's page in a real browser: the program as operators see it, with a registry and
-visitors beside it."""
+"""The help desk on an operator's own page in a real browser: the program as operators see it, with a
+registry and visitors beside it."""
 
 import asyncio
 import contextlib
@@ -76,7 +76,7 @@ class PageWithAsha(NamedTuple):
 
 
 async def says(page: Page, text: str) -> None:
-    await page.get_by_label("Your answer").fill(text)
+    await page.get_by_label("Your message").fill(text)
     await page.keyboard.press("Enter")
 
 
@@ -92,11 +92,12 @@ async def test_an_operator_serves_the_line_in_a_browser(
     await is_accessible(page)
     await page.goto(machine.address)
     home = page.url
-    assert re.fullmatch(re.escape(machine.url) + r"[0-9a-f]{32}/", home)
+    assert re.fullmatch(re.escape(machine.url) + r"[0-9a-f]{32}/1/\?with=desk", home)
     await expect(page.get_by_role("button", name="Go on duty", exact=True)).to_be_visible()
     await is_accessible(page)
     other = await context.new_page()
-    form = f'<form method="post" action="{home}do/on"><button>go</button></form>'
+    action = f"{home.partition('?')[0]}desk/on"
+    form = f'<form method="post" action="{action}"><button>go</button></form>'
     await other.goto(f"data:text/html,{form}")
     await other.get_by_role("button").click()
     await expect(other.get_by_text("This request comes from another site.")).to_be_visible()
@@ -124,16 +125,19 @@ async def test_an_operator_serves_the_line_in_a_browser(
 
     # A file goes as a line.
     report = FilePayload(name="plan.pdf", mimeType="application/pdf", buffer=b"%PDF-1.7 a plan")
-    await page.get_by_label("File").set_input_files(report)
+    await page.locator("#picked").set_input_files(report)
+    await expect(page.get_by_text("Offer to Asha:")).to_be_visible()
+    await is_accessible(page)
+    await page.get_by_role("button", name="Offer", exact=True).click()
     await asha.sees("bob: [file plan.pdf, 15 bytes: .get 3]")
 
     # A second window shows the same; both follow.
     second, more_troubles = await page_of(context)
     await second.goto(home)
-    await expect(second.locator(".line")).to_have_count(3)
+    await expect(second.locator("#choose .line")).to_have_count(3)
     await says(second, "from the other window")
     await asha.sees("bob: from the other window")
-    await expect(page.locator(".line")).to_have_count(4)
+    await expect(page.locator("#choose .line")).to_have_count(4)
     await second.close()
     assert await page.title() != "owned"
     assert [*troubles, *more_troubles] == []
@@ -151,6 +155,7 @@ async def page_with_asha(
     asha = await machine.stage.joined("Asha", 1)
     await page.get_by_role("button", name="Go on duty", exact=True).click()
     await asha.sees(TURN)
+    await expect(page.get_by_role("heading", name="Asha")).to_be_visible()
     await says(page, "hello Asha")
     await asha.sees("bob: hello Asha")
     await page.get_by_label("Note, for operators only").fill("resets the password")
@@ -166,7 +171,7 @@ async def test_a_line_typed_while_the_registry_is_away_arrives_later(
 ) -> None:
     page, asha = page_with_asha
     await machine.registry.kill()
-    await expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    await expect(page.locator("#notes").get_by_text("server")).to_be_visible()
     await says(page, "still there?")
     await expect(page.locator(".mark.sending")).to_have_count(1)
     machine.registry = await machine.stage.registry("--operator", "bob")
@@ -179,17 +184,17 @@ async def test_a_page_whose_program_was_killed_says_what_to_do_and_the_next_show
 ) -> None:
     page, _ = page_with_asha
     await machine.program.kill()
-    await expect(page.get_by_text("The program on this machine does not answer.")).to_be_visible()
+    await expect(page.get_by_text("Your program does not answer.")).to_be_visible()
     await says(page, "still there?")
     await expect(page.locator(".line.unsent")).to_have_text(re.compile("still there"))
-    await page.get_by_label("Your answer").fill("half a")
+    await page.get_by_label("Your message").fill("half a")
     machine.program = await machine.start()
     await expect(page.get_by_text("open the address that it prints")).to_be_visible()
     await expect(page.get_by_text("Not sent: still there?")).to_be_visible()
     await page.goto(machine.address)
     await expect(page.locator("#banner")).to_be_hidden()
-    await expect(page.locator(".line")).to_have_count(1)
-    await expect(page.get_by_label("Your answer")).to_have_value("half a")
+    await expect(page.locator("#choose .line")).to_have_count(1)
+    await expect(page.get_by_label("Your message")).to_have_value("half a")
     await expect(page.get_by_label("Note, for operators only")).to_have_value("resets the password")
 
 
@@ -390,7 +395,7 @@ async def test_a_page_whose_program_was_killed_tells_nothing_to_who_takes_the_po
     assert squatter.paths()
     assert all(re.fullmatch(r"/proof\?nonce=[0-9a-f-]{36}", path) for path in squatter.paths())
     assert squatter.cookies() == []
-    assert home.split("/")[-2] not in str(squatter.requests)
+    assert home.split("/")[3] not in str(squatter.requests)
     assert troubles == []
     await context.close()
 
@@ -451,7 +456,7 @@ async def test_what_was_said_is_changed_and_taken_back_at_both_ends(
     await is_accessible(page)
     await page.keyboard.press("Escape")
     await expect(area).to_have_count(0)
-    await expect(page.get_by_label("Your answer")).to_be_focused()
+    await expect(page.get_by_label("Your message")).to_be_focused()
     await mine.get_by_role("link", name="Change").click()
     await area.fill("hello, Asha Rao")
     await page.keyboard.press("Enter")

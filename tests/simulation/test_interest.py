@@ -89,7 +89,7 @@ def test_who_was_found_for_a_message_is_watched_from_then_on() -> None:
     alice, bob = world.people
     bob.leave()
     world.network.run_for(1.0)
-    world.registry.kill()
+    world.machine.kill()
     world.network.run_for(60.0)
     alice.send("bob", "hi")
     world.registry.start()

@@ -270,6 +270,8 @@ class DutyStatus(msgspec.Struct, frozen=True, array_like=True, tag=115):
     visit: Count = 0
     """The visit that you serve; 0 for none: a visitor served on the previous link is then no longer
     yours."""
+    files_largest: Count = 0
+    """Bytes of the largest file that the desk takes; 0: none at all."""
 
 
 class WaitingCounted(msgspec.Struct, frozen=True, array_like=True, tag=126):
@@ -591,6 +593,8 @@ class LinesSaved(OfVisit, frozen=True, tag=112):
     other side."""
 
     number: Count
+    position: Count = 0
+    """Of the line with this number, if it brings a file: by that the file is fetched; else 0."""
 
 
 class LineRefusal(enum.IntEnum):

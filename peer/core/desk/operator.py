@@ -304,6 +304,8 @@ class SaidLine(NamedTuple):
     """For a change: the line, by what events name it."""
     upload: bytes = b""
     """For a file: what has brought it to the registry."""
+    position: int = 0
+    """For a file: that of its line, once the registry has it."""
 
 
 class Taken(NamedTuple):
@@ -420,8 +422,11 @@ class DeskConversation:
         """Whether every line of ours was taken or refused."""
         return not self._lines
 
-    def taken(self, number: int) -> Taken:
-        """Note that the registry has all lines up to this number."""
+    def taken(self, number: int, *, position: int = 0) -> Taken:
+        """Note that the registry has all lines up to this number. `position`: of that line, if it
+        brings a file."""
+        if position and (said := self._lines.get(number)) is not None:
+            self._lines[number] = said._replace(position=position)
         self._taken = max(self._taken, number)
         return self.settle()
 
@@ -574,6 +579,8 @@ class Operator:
         self.queue = ""
         self.answers: dict[str, str] = {}
         """The ready answers, by their short word."""
+        self.files_largest = 0
+        """Bytes of the largest file that the desk takes; 0: none."""
         self.waiting = 0
         """How many wait in our queue, while we are on duty."""
 
@@ -827,7 +834,12 @@ class Operator:
             return
         self._wants_duty = self._wants_duty or notice.is_on
         if (notice.is_on, notice.queue) != (self.is_on, self.queue):
-            self._out.events.append(events.DutyChanged(is_on=notice.is_on, queue=notice.queue))
+            self._out.events.append(
+                events.DutyChanged(
+                    is_on=notice.is_on, queue=notice.queue, files_largest=notice.files_largest
+                )
+            )
+        self.files_largest = notice.files_largest
         self.is_on, self.queue = notice.is_on, notice.queue
         if not notice.is_on:
             self.waiting = 0
@@ -905,7 +917,9 @@ class Operator:
     def _lines_taken(self, taken: LinesSaved, now: float) -> None:
         conversation = self._talk_of(taken.visit)
         if conversation is not None:
-            self._settle(conversation, conversation.taken(taken.number), now)
+            self._settle(
+                conversation, conversation.taken(taken.number, position=taken.position), now
+            )
             self._drop_answered(conversation)
 
     def _settle(self, conversation: ClientTalk, taken: Taken, now: float) -> None:
@@ -915,7 +929,9 @@ class Operator:
             if said.target:
                 conversation.change(said, at=self._ctx.wall(now))
             if said.line:
-                changed = events.MessageChanged(conversation=DESK, id=said.line, state=state)
+                changed = events.MessageChanged(
+                    conversation=DESK, id=said.line, state=state, file=said.position
+                )
                 self._out.events.append(changed)
 
     def _line_refused(self, refused: LineRefused, now: float) -> None:

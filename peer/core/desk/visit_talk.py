@@ -221,7 +221,7 @@ class VisitorConversation:
             return
         again = self._conversation.unanswered() if is_new_link else []
         held, self._held = self._held, []
-        for text, id_, mark, target, upload in held:
+        for text, id_, mark, target, upload, _ in held:
             again.append(
                 self._conversation.say(
                     text,
@@ -239,12 +239,14 @@ class VisitorConversation:
     def taken(self, taken: LinesSaved) -> None:
         """Note that the registry has these lines of ours."""
         if self._conversation is not None and taken.visit == self._conversation.visit:
-            self._note_taken(self._conversation.taken(taken.number))
+            position = taken.position
+            self._note_taken(self._conversation.taken(taken.number, position=position))
 
     def _note_taken(self, taken: Taken) -> None:
         for line in taken.again:
             self._send(line)
-        self._settle((said.line for said in taken.saved), MessageState.SAVED)
+        for said in taken.saved:
+            self._settle([said.line], MessageState.SAVED, file=said.position)
 
     def refused(self, refused: LineRefused) -> None:
         """Tell that a line of ours will not arrive, or keep it for our next turn."""
@@ -269,10 +271,12 @@ class VisitorConversation:
         self._settle([said.line], MessageState.REFUSED)
         self._tell(visit_events.VisitorLineRefused(reason=reason, text=said.text))
 
-    def _settle(self, lines: Iterable[int], state: MessageState) -> None:
-        """Tell what became of these lines of ours."""
+    def _settle(self, lines: Iterable[int], state: MessageState, *, file: int = 0) -> None:
+        """Tell what became of these lines of ours. `file`: as in `MessageChanged`."""
         for line in lines:
-            self._tell(visit_events.MessageChanged(conversation=DESK, id=line, state=state))
+            self._tell(
+                visit_events.MessageChanged(conversation=DESK, id=line, state=state, file=file)
+            )
 
     # --- the lines of the visit
 

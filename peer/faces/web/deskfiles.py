@@ -2,7 +2,8 @@
 meanwhile, a few at a time."""
 
 import contextlib
-from collections.abc import Hashable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from typing import Final
 from urllib.parse import quote
 
@@ -11,8 +12,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatapp.peer.faces.web.guard import Refusal, RequestRefused
+from chatapp.peer.faces.web.limits import (
+    DESK_FILES_GIVEN_BURST,
+    DESK_FILES_GIVEN_PER_SECOND,
+    DESK_FILES_GIVEN_SHARES,
+    RATES_MAX,
+)
 from chatapp.peer.faces.web.multipart import sent_file
 from chatapp.peer.faces.web.pictures import picture_in
+from chatapp.wire.buckets import Buckets
 
 AT_ONCE: Final = 8
 """Files of all visits that are on their way at a time; of one visit, one."""
@@ -24,17 +32,38 @@ _FORM_COSTS: Final = 8_192
 """Bytes of a form around the file in it."""
 
 
-class FilesUnderWay:
-    """The files that are on their way just now."""
+TOO_FAST: Final = Refusal(
+    429, "Too many files at once: try again in a moment.", {"retry-after": "5"}
+)
 
-    def __init__(self) -> None:
+
+class FilesUnderWay:
+    """The files that are on their way just now, and how many were given lately."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now: Final = now
         self._whose: Final[set[Hashable]] = set()
+        rate, burst = DESK_FILES_GIVEN_PER_SECOND, DESK_FILES_GIVEN_BURST
+        self._visits: Final[Buckets[Hashable]] = Buckets(rate=rate, burst=burst, most=RATES_MAX)
+        self._networks: Final[Buckets[str]] = Buckets(
+            rate=DESK_FILES_GIVEN_SHARES * rate,
+            burst=DESK_FILES_GIVEN_SHARES * burst,
+            most=RATES_MAX,
+        )
 
     def begin(self, whose: Hashable) -> None:
         """Begin with one. `end` must follow. Raises RequestRefused."""
         if whose in self._whose or len(self._whose) >= AT_ONCE:
             raise RequestRefused(BUSY)
         self._whose.add(whose)
+
+    def give(self, whose: Hashable, network: str) -> None:
+        """Begin to give one to a visitor of this network. `end` must follow. Raises
+        RequestRefused."""
+        now = self._now()
+        if not (self._visits.take(whose, now=now) and self._networks.take(network, now=now)):
+            raise RequestRefused(TOO_FAST)
+        self.begin(whose)
 
     def end(self, whose: Hashable) -> None:
         """End it."""

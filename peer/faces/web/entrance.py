@@ -85,9 +85,13 @@ class Access:
 class Entrance:
     """Lets browsers in that have the token, and knows them again by their cookie."""
 
-    def __init__(self, access: Access, *, title: str, entered: Callable[[], None]) -> None:
+    def __init__(
+        self, access: Access, *, title: str, entered: Callable[[], None], start: str = ""
+    ) -> None:
         """`title`: of the page for all others. `entered` is called when a browser has used the
-        token, so that the next one can be told."""
+        token, so that the next one can be told. `start`: the part of the first address that names
+        what is open."""
+        self._start: Final = start
         self._access: Final = access
         self._title: Final = title
         self._entered: Final = entered
@@ -112,7 +116,7 @@ class Entrance:
             return self.locked()
         self._entered()
         path = f"/{self._access.page}/"
-        response = RedirectResponse(path, 303)
+        response = RedirectResponse(f"{path}{self._start}", 303)
         self._cookie.give(request, response, self._access.cookie, path=path)
         return response
 

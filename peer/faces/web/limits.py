@@ -281,6 +281,16 @@ SESSION_LASTS_FOR: Final = 12 * 3_600
 STAYING_LASTS_FOR: Final = 30 * 86_400
 """Seconds for the others."""
 
+DESK_FILES_GIVEN_BURST: Final = 30.0
+"""Files of the desk that one visitor's browser is given at once: each comes from the registry
+anew."""
+
+DESK_FILES_GIVEN_PER_SECOND: Final = 0.5
+"""The same averaged, after that."""
+
+DESK_FILES_GIVEN_SHARES: Final = 4
+"""How many times as many the visitors of one network are given together."""
+
 NODE_STAYS: Final = 900.0
 """Seconds for which a node runs on when the last window has closed."""
 

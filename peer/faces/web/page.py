@@ -160,6 +160,8 @@ class LineWords(NamedTuple):
     address: str = "change"
     save_at: str = "change"
     retract_at: str = "retract"
+    back: str = "./"
+    """The address of the conversation."""
     files_at: str = "file/"
     """The address of files, in front of what names one."""
     show: str = ""

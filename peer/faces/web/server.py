@@ -8,7 +8,7 @@ import gc
 import resource
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -331,6 +331,15 @@ async def serve(
     # stay until the collector looks at the oldest generation.
     gc.set_threshold(*gc.get_threshold()[:2], 1)
 
+    with signals_end(until):
+        await serve_until(app, listener, proxies=proxies, until=until, ending=ending, budget=budget)
+    return until.result()
+
+
+@contextlib.contextmanager
+def signals_end(until: asyncio.Future[int]) -> Iterator[None]:
+    """Have SIGTERM, SIGHUP and SIGINT end the program: `until` gets its exit status."""
+
     def end(status: int) -> None:
         if not until.done():
             until.set_result(status)
@@ -339,16 +348,21 @@ async def serve(
     for number, status in ENDING_SIGNALS:
         loop.add_signal_handler(number, end, status)
     try:
-        await serve_until(app, listener, proxies=proxies, until=until, ending=ending, budget=budget)
+        yield
     finally:
         for number, _ in ENDING_SIGNALS:
             loop.remove_signal_handler(number)
-    return until.result()
 
 
 def say(line: str) -> None:
     """Tell whoever runs the program."""
     print(line, flush=True)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Tell them several lines."""
+    for line in lines:
+        say(line)
 
 
 def refuse(lines: Sequence[str]) -> int:

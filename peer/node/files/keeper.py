@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 CONNECTS_WITHIN: Final = 10.0
 """Seconds for which an attempt to connect is waited for."""
 
+NOT_KEPT_FOR: Final = 3_600.0
+"""Seconds for which a registry is not asked again that keeps no files, unless it begins anew."""
+
 UNREACHED_FOR: Final = 60.0
 """Seconds for which a registry is not asked again to which no connection for files can be made."""
 
@@ -52,17 +55,18 @@ class Keeper:
     def __init__(self, node: KeeperNode, connect: Connect) -> None:
         self._node: Final = node
         self._connect: Final = connect
-        self._keeps_none = 0
-        """The run of a registry that keeps no files."""
+        self._keeps_none = (0, 0.0)
+        """The run of a registry that keeps no files, and until when that counts."""
         self._again_at = 0.0
 
     def can_be_asked(self) -> bool:
         """Whether a link may be tried."""
-        core = self._node.core
+        core, now = self._node.core, self._node.now()
+        life, until = self._keeps_none
         return (
             core.reach is RegistryReach.UP
-            and self._node.now() >= self._again_at
-            and core.registry.session.life != self._keeps_none
+            and now >= self._again_at
+            and (core.registry.session.life != life or now >= until)
         )
 
     def opening(self) -> tuple[bytes, LinkOpening]:
@@ -82,7 +86,8 @@ class Keeper:
 
     def note_unanswered(self) -> None:
         """Note that the registry has ended a link without an answer: it keeps no files."""
-        self._keeps_none = self._node.core.registry.session.life
+        life = self._node.core.registry.session.life
+        self._keeps_none = life, self._node.now() + NOT_KEPT_FOR
 
 
 Answer = FileKept | Have | NotServed

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 LOOKS_EACH: Final = 5.0
 """Seconds between two looks whether somebody has gone who has not fetched a file."""
 
-AGAIN_AFTER: Final = 60.0
-"""Seconds until a file is tried again that could not be given."""
+AGAIN_AFTER: Final = 15.0
+"""Seconds until a file is tried again whose link has broken."""
+
+REFUSED_FOR: Final = 60.0
+"""Seconds until a file is tried again that the registry has refused, at least."""
 
 _OVER: Final = (KeptResult.TOO_LARGE, KeptResult.WRONG)
 """After these, a file is not given again."""
@@ -191,7 +194,7 @@ class Keeping:
             case FileKept(result=result, limit=limit):
                 _log.info("the registry does not keep a file: %s", result.name)
                 wait = float("inf") if result in _OVER else float(limit)
-                self._again_at[file.id] = self._node.now() + max(wait, AGAIN_AFTER)
+                self._again_at[file.id] = self._node.now() + max(wait, REFUSED_FOR)
             case None:
                 pass  # it is tried again
 

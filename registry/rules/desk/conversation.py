@@ -202,7 +202,8 @@ class ConversationRules:
         else:
             self._files.drop(visit.number, [line.position])
         if is_stored and caller.identity != CONSOLE:
-            yield Reply(to=caller, message=LinesSaved(visit.number, line.number))
+            position = line.position if line.file_size else 0
+            yield Reply(to=caller, message=LinesSaved(visit.number, line.number, position))
         yield from self._pass_on(visit, line.position, is_stored=is_stored)
         if not is_stored:
             yield from self._refused(request, LineRefusal.NOT_SERVING, caller)

@@ -171,6 +171,7 @@ class Notices:
         self._operators = state.operators
         self._outlook = Outlook(state.queue, state.statistics)
         self._sender = state.sender
+        self._files_largest = state.settings.files_largest
         self.references: Final[dict[int, int]] = {}
         """References of requests that wait for their answer, by visit."""
         self.announced: Final[dict[int, DeskAnnounced]] = {}
@@ -226,7 +227,8 @@ class Notices:
         """Build the notice of an operator's duty and visitor."""
         operator = self._queue.operators.get(who)
         visit = None if operator is None else operator.visit
-        return DutyStatus(is_on, queue, 0 if visit is None else visit.number)
+        number = 0 if visit is None else visit.number
+        return DutyStatus(is_on, queue, number, self._files_largest)
 
     def count(self, queue: str) -> list[Effect]:
         """Tell the operators on duty for a queue how many wait, if that has changed."""

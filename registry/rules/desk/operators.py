@@ -31,7 +31,6 @@ from chatapp.wire.messages.desk import (
     CommandResult,
     DeskAnnounced,
     DropVisitor,
-    DutyStatus,
     EndDuty,
     EndSession,
     FiguresShown,
@@ -123,7 +122,7 @@ class OperatorRules:
         )
         ends = self._publisher.notices.tell_untold(who)
         if operator is None:
-            duty = DutyStatus(is_on=False, queue="")
+            duty = self._publisher.notices.duty(who, "", is_on=False)
             return ends + self._sender.tell_operator(who, duty) + answers
         duty = self._publisher.notices.duty(who, operator.queue, is_on=operator.is_on)
         effects = ends + self._sender.tell_operator(who, duty) + answers

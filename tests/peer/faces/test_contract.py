@@ -28,7 +28,6 @@ from tests.peer.faces.windows import (
     attached,
     full,
     line,
-    operator_page,
     own_page,
     pipe,
     scripted_page,
@@ -45,7 +44,6 @@ FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
     "full": full,
     "attached": attached,
     "own page": own_page,
-    "page": operator_page,
 }
 VISITED: Final[dict[str, Callable[[Address, Path], AbstractAsyncContextManager[Seen]]]] = {
     "prompt": visitor_prompt,
@@ -361,7 +359,7 @@ async def _ends(desk: Desk) -> None:
 AT_DESK: Final[dict[str, tuple[Callable[[Desk], Awaitable[None]], dict[str, tuple[str, ...]]]]] = {
     "an outcome": (
         _says,
-        {"full": ("you  how can I help?", "✓"), "page": ("how can I help?", "mark saved")},
+        {"full": ("you  how can I help?", "✓"), "own page": ("how can I help?", "mark saved")},
     ),
     "one's own line from elsewhere": (
         _says_elsewhere,
@@ -369,14 +367,12 @@ AT_DESK: Final[dict[str, tuple[Callable[[Desk], Awaitable[None]], dict[str, tupl
         | {
             "pipe": ("alice: from elsewhere",),
             "full": ("you  from elsewhere", "✓"),
-            "page": ("from elsewhere", "mark saved"),
+            "own page": ("from elsewhere", "mark saved"),
         },
     ),
     "an ended visit": (
         _ends,
-        dict.fromkeys(
-            [face for face in FACES if face != "own page"], ("that was all", "Asha Rao has left.")
-        ),
+        dict.fromkeys(FACES, ("that was all", "Asha Rao has left.")),
     ),
 }
 

@@ -16,8 +16,6 @@ from chatapp.peer.faces.web.entrance import Access
 from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
 from chatapp.peer.faces.web.members.pages import key_of
 from chatapp.peer.faces.web.members.window import Window as OwnWindow
-from chatapp.peer.faces.web.operators.app import OperatorApp
-from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
 from chatapp.peer.sdk.client import Peer
@@ -191,26 +189,6 @@ class _PageWithStream(Seen):
         await self._stream
 
 
-class _OperatorPage(_PageWithStream):
-    def __init__(self, app: OperatorApp, desk: OperatorDesk, access: Access) -> None:
-        super().__init__(app.asgi, access, f"/{access.page}")
-        self._desk = desk
-
-    async def type(self, line: str) -> None:
-        await self.post("say", {"text": line, "visit": str(self._desk.view.visit)})
-
-
-@asynccontextmanager
-async def operator_page(peer: Peer) -> AsyncIterator[Seen]:
-    """The operator's page, which needs its script."""
-    desk, access = OperatorDesk(peer, is_shared=False), Access()
-    app = OperatorApp(desk, access, hosts=[HOST], entered=lambda: None)
-    window = _OperatorPage(app, desk, access)
-    yield window
-    await window.close()
-    await desk.close()
-
-
 class _OwnPage(_PageWithStream):
     def __init__(self, app: MemberApp, window: OwnWindow, access: Access) -> None:
         super().__init__(app.asgi, access, f"/{access.page}/{window.number}")
@@ -218,7 +196,15 @@ class _OwnPage(_PageWithStream):
 
     async def type(self, line: str) -> None:
         here = key_of(self._window.view.open_pane.conversation)
-        await self.post("say", {"text": line, "with": here})
+        fields = {"text": line, "with": here}
+        if self._window.is_at_desk:
+            await until(lambda: self._visit != 0)
+        await self.post("say", fields | {"visit": str(self._visit)})
+
+    @property
+    def _visit(self) -> int:
+        desk = self._window.desk
+        return 0 if desk is None else desk.view.visit
 
     async def look_for_news(self) -> None:
         await until(lambda: any(row.unread for row in self._window.view.rows()))

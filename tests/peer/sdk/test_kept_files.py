@@ -9,6 +9,7 @@ import pytest
 
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileWay
+from chatapp.registry.kept.keeper import SWEPT_EACH
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.program.driver import MAINTENANCE_SPAN
 from chatapp.registry.rules.admin_requests import ErasePerson, PersonErased
@@ -184,7 +185,7 @@ async def test_erasing_somebody_erases_what_they_gave(keep: Keep, plan: Path) ->
         assert figures["kept_files"] == 1 and figures["kept_bytes_given"] > len(CONTENT)
         await alice.close()
         assert isinstance(await running.ask(ErasePerson("alice")), PersonErased)
-        await town.wait(MAINTENANCE_SPAN + 1.0)
+        await town.wait(SWEPT_EACH + MAINTENANCE_SPAN + 1.0)
         assert on_disk(town) == []
 
 

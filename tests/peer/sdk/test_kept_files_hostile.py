@@ -13,6 +13,8 @@ from chatapp import Peer
 from chatapp.peer.core.files.links import Chunk, GivingEnd, framed
 from chatapp.registry.kept import disk
 from chatapp.registry.program.app import Registry, RuleSettings
+from chatapp.registry.program.driver import MAINTENANCE_SPAN
+from chatapp.registry.rules.admin_requests import AddBan
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.testing import Town
 from chatapp.wire.aio.link import TcpLink
@@ -307,3 +309,17 @@ async def test_a_kept_file_that_has_rotted_is_dropped(town: Town) -> None:
     reader.say(AskChunk(NAMED, 1))
     assert await reader.answer() == NotServed(NAMED, Unserved.UNKNOWN)
     assert on_disk(town) == []
+
+
+async def test_a_visitor_without_a_name_and_a_banned_person_are_not_let_in(town: Town) -> None:
+    mallory = await town.peer("mallory")
+    link = await Stranger(mallory).open(town, mallory)
+    assert link.is_open
+    running = town.registry._running
+    assert running is not None
+    await running.ask(AddBan("mallory"))
+    await town.wait(MAINTENANCE_SPAN + 1.0)
+    assert link.closed.is_set()
+    assert running._driver is not None
+    hub = running._driver._core.engine.hub
+    assert hub.network_for_files(bytes(32), "10.0.0.9", now=town.now) is None

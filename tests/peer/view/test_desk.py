@@ -8,8 +8,8 @@ from chatapp.peer.api import events
 from chatapp.peer.api.events import Line, Target
 from chatapp.peer.api.past import DeskTalk
 from chatapp.peer.api.state import DeskState
-from chatapp.peer.faces.web.operators.pages import log, parts, window_title
-from chatapp.peer.view.desk import DeskView
+from chatapp.peer.faces.web.operators.pages import alert, parts, talk_line
+from chatapp.peer.view.desk import DeskFile, DeskView
 from chatapp.peer.view.talk import NOTES_MAX, Mark
 from chatapp.wire.desk.focus import HeldInput
 from chatapp.wire.desk.values import ListedVisitor, PastLine, PastSession
@@ -188,27 +188,18 @@ def test_what_is_open_has_a_key_of_its_own() -> None:
 
 
 def test_somebody_who_is_no_operator_reads_that() -> None:
-    view = view_of(events.ServerBack())
-    assert "You are not an operator of this help desk." in parts(view)["state"]
-    view.listed()
-    assert "You are not an operator" not in parts(view)["state"]
+    assert "You are not an operator of this help desk." in alert(None, "bob")
+    assert alert(view_of(CAME), "bob") == ""
 
 
-def test_a_registry_that_is_away_is_told_and_a_newer_notice_takes_the_place_of_an_old_one() -> None:
-    view = view_of(CAME, events.ServerLost())
-    assert "The server does not answer." in parts(view)["state"]
+def test_a_newer_notice_takes_the_place_of_an_old_one() -> None:
+    view = view_of(CAME)
     for _ in range(NOTES_MAX + 3):
         view.handle(moved(events.ClientMove.SILENT), at=AT)
         view.handle(events.NothingSaid(name="Asha Rao"), at=AT)
     assert len(view.notices) == NOTES_MAX
     view.dismiss()
     assert parts(view)["notices"] == ""
-
-
-def test_messages_of_other_people_are_counted_and_not_shown() -> None:
-    view = view_of(events.DutyChanged(is_on=True, queue="desk"))
-    view.mail = 2
-    assert "2 messages to you: read with ChatApp -c bob." in parts(view)["state"]
 
 
 def test_nothing_that_a_visitor_writes_becomes_html() -> None:
@@ -247,18 +238,10 @@ def test_nothing_that_a_visitor_writes_becomes_html() -> None:
         events.CommandSucceeded(action=events.DeskAction.NOTED, name=HOSTILE),
         events.AnswersKnown(answers={HOSTILE: HOSTILE}),
     )
-    html = "".join([*parts(view).values(), log(view)])
+    html = "".join([*parts(view).values(), *map(talk_line, view.lines)])
     assert "<script" not in html
     assert "\u202e" not in re.sub("<[^>]*>", "", html)  # a value that is sent back stays as it is
     assert html.count("&lt;script&gt;") >= 18
-
-
-def test_the_title_tells_who_waits_or_who_is_served() -> None:
-    room = events.WaitingRoom(
-        queue="desk", operators=1, served=(), waiting=(), total=3, is_quiet=True
-    )
-    assert window_title(view_of(room), "Help desk") == "(3) Help desk \u00b7 bob"
-    assert window_title(view_of(room, CAME), "Help desk") == "Asha Rao \u00b7 Help desk \u00b7 bob"
 
 
 def test_a_talk_that_is_found_is_shown_once() -> None:
@@ -303,12 +286,12 @@ def test_lines_that_are_changed_read_otherwise_and_escaped() -> None:
     change = {name: getattr(said("Asha Rao", HOSTILE, 2), name) for name in Line.__struct_fields__}
     view.handle(events.Edited(**change, target=Target(b"", line.said)), at=AT)
     assert (line.text, line.is_edited) == (HOSTILE, True)
-    shown = str(log(view))
+    shown = str(talk_line(line))
     assert "(edited)" in shown
     assert "<script" not in shown
     assert 'class="change"' not in shown  # only one's own
     view.handle(events.Retracted(**change | {"text": ""}, target=Target(b"", line.said)), at=AT)
-    assert "[taken back]" in log(view)
+    assert "[taken back]" in talk_line(line)
     other = {**change, "visit": 8}
     view.handle(events.Edited(**other, target=Target(b"", line.said)), at=AT)
     assert line.is_retracted
@@ -319,7 +302,7 @@ def test_a_change_of_ours_is_shown_in_all_windows_when_it_is_saved() -> None:
     view.said("helo", at=AT, number=5)
     view.handle(settled(5, is_saved=True), at=AT)
     (line,) = view.lines
-    assert 'href="change?line=5"' in log(view)
+    assert 'href="desk/change?line=5"' in talk_line(line)
     change = {name: getattr(said("bob", "hello", 0), name) for name in Line.__struct_fields__}
     edited = events.Edited(**change | {"id": 6}, target=Target(b"", 5))
     view.handle(events.SaidByUs(line=edited), at=AT)
@@ -330,3 +313,27 @@ def test_a_change_of_ours_is_shown_in_all_windows_when_it_is_saved() -> None:
     failed = events.CommandFailed(reason=events.CommandFailure.LINE_TOO_FAST, line=7)
     view.handle(failed, at=AT)
     assert (line.text, line.mark) == ("hello", Mark.SAVED)
+
+
+def test_a_file_that_the_operator_has_sent_gets_its_link_once_the_registry_has_it() -> None:
+    view = view_of(events.DutyChanged(is_on=True, queue="desk"), CAME)
+    line = msgspec.structs.replace(
+        own_line("bob", "plan.pdf", 9), id=9, file=events.OfferedFile(size=20_000)
+    )
+    view.sent(line)
+    (shown,) = view.lines
+    assert view.file_here(9) is None and "download" not in talk_line(shown)
+    view.handle(msgspec.structs.replace(settled(9, is_saved=True), file=4), at=AT)
+    assert view.file_here(9) == DeskFile(view.visit, 4, "plan.pdf", 20_000)
+    assert 'href="desk/file/9" download' in talk_line(shown)
+
+
+def test_files_are_to_be_chosen_only_where_the_desk_takes_some() -> None:
+    def takes_files(files_largest: int) -> bool:
+        duty = events.DutyChanged(is_on=True, queue="desk", files_largest=files_largest)
+        return "takes-no-files" not in parts(view_of(duty, CAME))["ready"]
+
+    assert takes_files(20_000_000) and not takes_files(0)
+    view = DeskView("bob")
+    view.found(DeskState(is_on_duty=True, is_operator=True, files_largest=5))
+    assert view.files_largest == 5

@@ -33,7 +33,8 @@ function place(list, prefix, keys, changed) {
       if (hadFocus && one.querySelector(".choose, a")) one.querySelector(".choose, a").focus();
     }
     if (!one) continue;
-    const next = before ? before.nextElementSibling : list.firstElementChild;
+    let next = before ? before.nextElementSibling : list.firstElementChild;
+    if (next && next.matches(".changing")) next = next.nextElementSibling;
     if (next !== one) list.insertBefore(one, next);
     before = one;
   }
@@ -46,7 +47,7 @@ function news(piece) {
   const wasAtEnd = isOther || isAtEnd();
   const hadPanel = Boolean(find("panel").firstElementChild);
   since = piece.version;
-  for (const [id, html] of Object.entries(piece.parts)) put(id, html, true);
+  for (const [id, html] of Object.entries(piece.parts)) put(id, html, !isOfDesk(id) || piece.visit === visit);
   place(log, "l", piece.keys, piece.lines);
   place(find("rows"), "c-", piece.rows, piece.row);
   document.title = piece.title;
@@ -56,6 +57,7 @@ function news(piece) {
   if (piece.fill !== undefined) { text.value = piece.fill; text.setSelectionRange(text.value.length, text.value.length); }
   if (piece.draft && piece.draft[0] === text.value) text.value = piece.draft[1];
   if (isOther) moved(piece.with);
+  deskNews(piece);
   outbox.show();
   if (piece.reveal && find(`l${piece.reveal}`)) find(`l${piece.reveal}`).scrollIntoView({ block: "center" });
   else if (wasAtEnd) toEnd();
@@ -119,7 +121,7 @@ const outbox = new Outbox(`unsent ${location.pathname.split("/")[1]}`, {
   isKept: false,
   log: () => log,
   canPost: () => feed.isLive,
-  isHere: (line) => line.more.with === fields.with.value,
+  isHere: ({ more }) => more.with === fields.with.value && more.visit === fields.visit.value,
   // Answered when all that the line sends is stored.
   post: async (line, isTried) => {
     const again = isTried ? { again: 1 } : {};
@@ -138,9 +140,10 @@ const outbox = new Outbox(`unsent ${location.pathname.split("/")[1]}`, {
 function say() {
   const isAsked = Boolean(document.querySelector("#asked [role=alert]"));
   if (!text.value.trim()) { if (fields.with.value.startsWith("room:") || isAsked) send("do/say", { text: "", with: fields.with.value }); return; }
-  outbox.add(text.value, { with: fields.with.value, about: fields.about.value });
+  outbox.add(text.value, { with: fields.with.value, about: fields.about.value, visit: fields.visit.value });
   fields.about.value = begun = "";
   text.value = "";
+  drafts.note(areas());
   clearTimeout(typed);  // the program knows that nothing is typed any more
   text.focus();
 }
@@ -186,7 +189,12 @@ async function submitted(form, button) {
     values.set("text", text.value);
     begin(button.dataset);
   }
-  if (!await send(action, values)) { begun = ""; return; }
+  const isDesk = action.startsWith("desk/");
+  if (isDesk && button) button.disabled = true;  // a double click on the end of a talk is one click
+  const isDone = await send(action, values);
+  if (isDesk && button) button.disabled = false;
+  if (!isDone) { begun = ""; return; }
+  if (isDesk) deskDone(form);
   const box = form.querySelector("input[type=text]");
   if (action === "do/join" && box) box.value = "";
   if (ends || action === "do/about" || action === "do/answer") text.focus();
@@ -197,6 +205,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   if (feed.isLive) warn("");
   wakeSound();
+  if (event.target.closest(".changing")) { change(event.target); return; }
   if (event.target === composer) say(); else submitted(event.target, event.submitter);
 });
 document.addEventListener("click", (event) => {
@@ -207,10 +216,11 @@ document.addEventListener("click", (event) => {
     text.dispatchEvent(new Event("input"));
     return;
   }
-  const link = event.target.closest("a[data-with], a[data-list]");
+  const link = event.target.closest("a[data-with], a[data-list], a[data-below]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   if (link.dataset.list !== undefined) { document.body.classList.add("listing"); const open = document.querySelector("#list a"); if (open) open.focus(); return; }
+  if (link.dataset.below !== undefined) { find("desk").focus(); find("desk").scrollIntoView(); return; }
   if (link.dataset.with === fields.with.value) { document.body.classList.remove("listing"); text.focus(); look(); return; }
   send("do/open", { with: link.dataset.with, text: text.value });
 });
@@ -227,16 +237,19 @@ const picked = find("picked");
 const [offerThem, leaveThem] = attached.querySelectorAll("button");
 let chosen = { to: "", files: [] };
 
+// The conversation, and at the help desk the visitor.
+const whither = () => `${fields.with.value} ${fields.visit.value}`;
+
 function attach(files) {
-  const to = fields.with.value;
+  const to = whither();
   chosen = { to, files: [...(chosen.to === to ? chosen.files : []), ...files] };
   showChosen();
   if (chosen.files.length) offerThem.focus();
 }
 
 function showChosen() {
-  attached.hidden = !chosen.files.length || chosen.to !== fields.with.value;
-  find("attached-to").textContent = told.offer.replace("{who}", () => find("head").querySelector("h2").textContent);
+  attached.hidden = !chosen.files.length || chosen.to !== whither();
+  find("attached-to").textContent = told.offer.replace("{who}", () => (atDesk() && find("client").querySelector("h2 bdi") || find("head").querySelector("h2")).textContent);
   attached.querySelector("ul").replaceChildren(...chosen.files.map((file) => {
     const row = document.createElement("li");
     row.textContent = file.name;
@@ -245,10 +258,12 @@ function showChosen() {
 }
 
 async function give(to, file) {
-  if (file.size > Number(told.most)) { warn(told.large); return; }
+  const [kept, toVisit] = to.split(" ");
+  const isDesk = kept === "desk";
+  if (!isDesk && file.size > Number(told.most)) { warn(told.large); return; }
   try {
     const headers = { accept: "application/json", "content-type": "application/octet-stream" };
-    const answer = await fetch(`upload?${new URLSearchParams({ with: to, name: file.name })}`, { method: "POST", body: file, headers });
+    const answer = await fetch(`${isDesk ? "desk/" : ""}upload?${new URLSearchParams({ with: kept, visit: toVisit, name: file.name })}`, { method: "POST", body: file, headers });
     if (answer.status === 403) location.reload();
     else if (!answer.ok) warn(await answer.text());
   } catch {

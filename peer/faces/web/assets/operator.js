@@ -1,12 +1,12 @@
-// Keeps the operator's page up to date: takes news from the stream, sends forms without loading the page, calls at a new visitor.
+// The help desk on an operator's page: what is typed there, how long people wait, who comes. `member.js` takes the news.
 "use strict";
 
-const AWAY = "The program on this machine does not answer. Is ChatApp web running?";
-const NOT_DONE = "This was not done: the program on this machine does not answer.";
-let visit = 0;
+let visit = Number(find("composer").elements.visit.value);
+// What is typed about a visitor and not taken yet: a reload, and another run of the program, put it back.
 let drafts = null;
-const areas = () => document.querySelectorAll("textarea");
-let hasBegun = false;
+const atDesk = () => document.body.classList.contains("desk");
+const isOfDesk = (id) => Boolean(find(id).closest("#desk, #at-desk"));
+const areas = () => [...document.querySelectorAll("#desk textarea, #changed"), ...(atDesk() ? [find("text")] : [])];
 
 function spans() {
   for (const time of document.querySelectorAll("time.since")) {
@@ -24,115 +24,39 @@ function countDown() {
   }
 }
 
-const heard = (line) => {
-  if (line.classList.contains("theirs") && document.hidden) call(line.querySelector(".who").textContent);
-};
-
-function news(piece) {
-  const isSame = piece.visit === visit;
-  const isNew = piece.visit && !isSame && hasBegun;
-  visit = piece.visit;
-  hasBegun = true;
-  for (const [id, html] of Object.entries(piece.parts)) put(id, html, isSame);
-  if (piece.log !== undefined) { find("scroll").innerHTML = piece.log; toEnd(); }
-  if (piece.lines) addLines(find("scroll"), piece.lines, heard);
-  if (!isSame || !drafts) {
+// Takes what news say of the desk, once its parts are in the page.
+function deskNews(piece) {
+  const isNew = piece.visit !== visit;
+  document.body.classList.toggle("desk", piece.desk);
+  document.body.classList.toggle("serving", Boolean(piece.visit));
+  find("composer").elements.visit.value = piece.visit;
+  if (isNew || !drafts) {
+    if (isNew) closeChange();
+    visit = piece.visit;
     drafts = new Drafts(`typed ${visit}`);
     drafts.fill(areas());
   }
-  outbox.show();
-  document.title = piece.title;
-  document.body.classList.toggle("serving", Boolean(visit));
   spans();
-  if (isNew) { call(piece.title); const text = find("text"); if (text) text.focus(); }
+  if (isNew && visit) { call(piece.title); find("text").focus(); }
 }
 
-const feed = new Feed({
-  path: "events",
-  news,
-  began: () => { for (const id of Object.keys(shown)) delete shown[id]; },
-  opened: () => outbox.flush(),
-  away: AWAY,
-  over,
-});
-
-function over() {
-  const left = outbox.close();
-  warn([told.over, ...left.map((text) => told.lost.replace("{text}", () => text))].join(" "));
-}
-
-// --- what is said
-
-const outbox = new Outbox(`unsent ${location.pathname}`, {
-  isKept: false,
-  log: () => (visit ? find("scroll") : null),
-  canPost: () => feed.isLive,
-  post: async (line) => {
-    let answer;
-    try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, visit: line.more })); } catch { return false; }
-    if (answer.status === 403) location.reload();
-    if (answer.ok || answer.status === 403) return answer.ok;
-    throw new Refused(line, await answer.text());
-  },
-  refused: (line, why) => {
-    const text = find("text");
-    if (text && !text.value) text.value = line.text;
-    warn(why);
-  },
-});
-
-function say(form) {
-  const area = find("text");
-  if (!area.value.trim()) return;
-  outbox.add(area.value, form.elements.visit.value);
-  area.value = "";
+// A form of the desk is carried out: what was typed in it is done with, but for the note, which is shown.
+function deskDone(form) {
+  for (const area of form.querySelectorAll("textarea:not(#note), input[type=text]")) area.value = "";
   drafts.note(areas());
-  area.focus();
-  toEnd();
+  if (form.querySelector("#note")) drafts.keep("note", "");
+  const popup = form.closest("details.popup");
+  if (popup) popup.open = false;
 }
 
-// --- forms
-
-async function send(form) {
-  if (feed.isOver) { warn(told.over); return; }
-  if (form.id === "composer") { say(form); return; }
-  if (!feed.isLive) { warn(NOT_DONE); return; }
-  const button = form.querySelector("button");
-  const area = form.querySelector("textarea, input[type=text]");
-  const text = area ? area.value : "";
-  button.disabled = true;
-  try {
-    const answer = await post(form.action, new URLSearchParams(new FormData(form)));
-    if (answer.status === 403) { location.reload(); return; }
-    if (!answer.ok) { warn(await answer.text()); return; }
-    warn("");
-    if (area && area.id !== "note" && area.value === text) area.value = "";
-    if (area && drafts && drafts.of(area.id) === text) drafts.keep(area.id, "");
-    const popup = form.closest("details.popup");
-    if (popup) popup.open = false;
-  } catch {
-    warn(NOT_DONE);
-  } finally {
-    button.disabled = false;
-  }
-}
-
-document.addEventListener("submit", (event) => {
-  event.preventDefault();
-  wakeSound();
-  if (event.target.closest(".changing")) { change(event.target); return; }
-  if ("Notification" in window && Notification.permission === "default") Notification.requestPermission();
-  send(event.target);
-});
-document.addEventListener("input", (event) => { if (drafts && event.target.matches("textarea")) drafts.note(areas()); });
+document.addEventListener("input", (event) => { if (drafts && areas().includes(event.target)) drafts.note(areas()); });
 document.addEventListener("change", (event) => {
-  if (event.target.id !== "ready" || !event.target.value) return;
+  if (event.target.id !== "answers" || !event.target.value) return;
   const text = find("text");
   text.value = text.value.trim() ? `${text.value.trimEnd()} ${event.target.value}` : event.target.value;
   event.target.value = "";
-  drafts.note(areas());
+  text.dispatchEvent(new Event("input", { bubbles: true }));
   text.focus();
 });
 setInterval(spans, 20000);
 setInterval(countDown, 500);
-feed.connect();

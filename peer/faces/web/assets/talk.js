@@ -196,7 +196,7 @@ async function openChange(link) {
   try { answer = await fetch(link.href, { headers: { accept: "application/json" } }); } catch { warn(told.offline || NOT_DONE); return; }
   if (!answer.ok) { warn(await answer.text()); return; }
   const box = element(await answer.text());
-  link.closest(".line").after(box);
+  link.closest(".entry, .line:not(.entry *)").after(box);
   const area = box.querySelector("textarea");
   area.focus();
   area.setSelectionRange(area.value.length, area.value.length);
@@ -207,7 +207,7 @@ function closeChange() {
   const box = document.querySelector(".changing");
   if (!box) return;
   box.remove();
-  drafts.keep("changed", "");
+  if (drafts) drafts.keep("changed", "");
   const text = find("text");
   if (text) text.focus();
 }

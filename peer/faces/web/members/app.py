@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
-from chatapp.peer.api.conversations import NOBODY
+from chatapp.peer.api.conversations import DESK, NOBODY
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
@@ -33,6 +33,8 @@ from chatapp.peer.faces.web.members.pages import TITLE, Page, Sent, conversation
 from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.faces.web.multipart import sent_file
+from chatapp.peer.faces.web.operators.app import DeskPages
+from chatapp.peer.faces.web.operators.desk import DeskOfWindows, OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
@@ -92,6 +94,11 @@ class OpenWindows:
         # Windows of an earlier run have other numbers, or a page would go on in a window that is not
         # its own.
         self._count = 0 if is_own else secrets.randbelow(_FIRST_MAX)
+        self._desk: Final = DeskOfWindows(
+            lambda: Peer.attach(name(), home=home, shows=False),
+            changed=self._desk_changed,
+            is_watched=lambda: any(one.is_at_desk and one.streams for one in self._open.values()),
+        )
         self._closing: Final[set[asyncio.Task[None]]] = set()
         self._sweeps: asyncio.TimerHandle | None = None
         self.is_over = False
@@ -113,12 +120,16 @@ class OpenWindows:
         await peer.open()
         await self.uploads.sweep(await peer.files())
         self._count += 1
-        window = self._open[self._count] = Window(self._count, peer, self.uploads)
+        window = self._open[self._count] = Window(self._count, peer, self.uploads, self._desk)
         if len(self._open) > WINDOWS_MAX:
             self._drop(min(self._open.values(), key=self._silent_since))
         if self._sweeps is None:
             self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
         return window
+
+    def _desk_changed(self) -> None:
+        for window in self._open.values():
+            window.desk_changed()
 
     def _silent_since(self, window: Window) -> float:
         return self._loop.time() if window.streams else window.seen_at
@@ -132,6 +143,8 @@ class OpenWindows:
         if self._sweeps is not None:
             self._sweeps.cancel()
         self._sweeps = None
+        if not self._open:
+            self._begin(self._desk.close())
         if not self._open and self.uploads.has_any:
             self._begin(self._sweep_copies())
         if self._open or self.uploads.has_any:
@@ -173,6 +186,7 @@ class OpenWindows:
             self._sweeps.cancel()
         for window in list(self._open.values()):
             self._drop(window)
+        await self._desk.close()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
 
@@ -216,11 +230,12 @@ class MemberApp:
         access: Access,
         *,
         entered: Callable[[], None],
+        start: str = "",
         hosts: Sequence[str] = (),
         budget: WebBudget | None = None,
     ) -> None:
-        """`entered`: as in `Entrance`. `hosts`, `budget`: as in `Guard`."""
-        entrance = Entrance(access, title=TITLE, entered=entered)
+        """`entered`, `start`: as in `Entrance`. `hosts`, `budget`: as in `Guard`."""
+        entrance = Entrance(access, title=TITLE, entered=entered, start=start)
         budget = budget or WebBudget()
         pages = MemberPages(OwnDoor(windows, access, entrance), budget)
         assets = Route("/assets/{name}", ASSETS.serve)
@@ -236,6 +251,7 @@ class MemberPages:
         self._door: Final = door
         self._turns: Final = budget.turns
         self._openings: Final = budget.openings
+        self._desk: Final = DeskPages(self._desk_of)
         self.routes: Final[list[BaseRoute]] = [
             Route("/{page}/assets/{name}", ASSETS.serve),
             Route("/{page}/{window:int}/assets/{name}", ASSETS.serve),
@@ -247,6 +263,8 @@ class MemberPages:
             Route("/{page}/{window:int}/file/{id}", self._download),
             Route("/{page}/{window:int}/picture/{id}", self._picture),
             Route("/{page}/{window:int}/upload", self._upload, methods=["POST"]),
+            Route("/{page}/{window:int}/desk/assets/{name}", ASSETS.serve),
+            *self._desk.routes,
         ]
         """What is served below the first part of an address."""
 
@@ -277,6 +295,13 @@ class MemberPages:
             query = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"../{query}", 303)
         return window
+
+    async def _desk_of(self, request: Request) -> OperatorDesk | Response:
+        """Return the help desk that a window shows, or the answer if it shows none."""
+        window = await self._window_of(request)
+        if isinstance(window, Response):
+            return window
+        return window.desk or PlainTextResponse(words.NO_DESK, 409)
 
     def _page(self, window: Window) -> Page:
         return Page(window, now=asyncio.get_running_loop().time(), wall=time.time())
@@ -487,13 +512,15 @@ async def _say(window: Window, fields: Fields) -> None:
     conversation = conversation_of(fields.get("with", ""))
     if conversation is None:
         raise Unclear("There is no such conversation.")
-    is_stored = await window.say(
-        text_of(fields, "text"),
-        conversation,
-        about=fields.get("about", ""),
-        key=number_in(fields, "key"),
-        is_again="again" in fields,
-    )
+    text, key, is_again = text_of(fields, "text"), number_in(fields, "key"), "again" in fields
+    if conversation == DESK and window.desk is not None:
+        visit = number_in(fields, "visit")
+        if window.say_at_desk(text, visit=visit, key=fields.get("key", "")):
+            return
+        is_stored = await window.command_at_desk(text, key=key, is_again=is_again)
+    else:
+        about = fields.get("about", "")
+        is_stored = await window.say(text, conversation, about=about, key=key, is_again=is_again)
     if not is_stored and "key" in fields:  # else it stands in the log as on its way
         raise Busy
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,13 +22,20 @@ ANY_PORT: Final = Address("127.0.0.1", 0)
 
 @contextlib.asynccontextmanager
 async def page_beside(
-    peer: "Peer", tell: Callable[[Iterable[str]], None], *, uploads: int | None = None
+    peer: "Peer",
+    tell: Callable[[Iterable[str]], None],
+    *,
+    uploads: int | None = None,
+    listener: socket.socket | None = None,
+    start: str = "",
 ) -> AsyncGenerator[None, None]:
     """Serve the page of a person whose node this program runs or is attached to, for this machine
     alone. `tell`: shows lines to whoever runs the program, the address among them. `uploads`: as in
-    `OpenWindows`. Raises CannotListen."""
-    compile_templates("members")
-    listener = listen(ANY_PORT)
+    `OpenWindows`. `listener`: the port, if not any; it is closed. `start`: as in `Entrance`. Raises
+    CannotListen."""
+    for folder in ("members", "operators"):
+        compile_templates(folder)
+    listener = listener or listen(ANY_PORT)
     place = Address(*listener.getsockname()[:2])
     access = Access()
     windows = OpenWindows(lambda: peer.name, Path(peer.folder).parents[1], uploads=uploads)
@@ -36,7 +44,7 @@ async def page_beside(
     def invite(*, is_first: bool = False) -> None:
         tell(access.invitation(place, is_first=is_first))
 
-    app = MemberApp(windows, access, entered=invite, budget=budget)
+    app = MemberApp(windows, access, entered=invite, start=start, budget=budget)
     until: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
         serve_until(app.asgi, listener, until=until, ending=windows.end_streams, budget=budget)

@@ -1,6 +1,6 @@
 """A person's page: what its templates show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -19,6 +19,9 @@ from chatapp.peer.api.conversations import (
     room,
 )
 from chatapp.peer.faces.web.limits import FORM_FIELD_MAX, ROWS_KEPT, ROWS_SHOWN
+from chatapp.peer.faces.web.operators.pages import NO_PARTS
+from chatapp.peer.faces.web.operators.pages import alert as desk_alert
+from chatapp.peer.faces.web.operators.pages import parts as desk_parts
 from chatapp.peer.faces.web.page import ENVIRONMENT, macro, page, with_links
 from chatapp.peer.view.layout import LINE_END
 from chatapp.peer.view.panes import ListRow
@@ -28,6 +31,7 @@ from chatapp.peer.words.changes import quoted
 from chatapp.peer.words.formatting import name as shown_name
 from chatapp.peer.words.formatting import status_pieces
 from chatapp.wire.errors import NameRefused
+from chatapp.wire.limits import DESK_CLOSING_MAX, DESK_DESCRIPTION_MAX
 from chatapp.wire.names import peer_name
 
 if TYPE_CHECKING:
@@ -207,6 +211,8 @@ class Page:
         """The title of the window."""
         what = self.window.view.open_pane.conversation
         named = "" if what == NOBODY else _title_of(what)
+        if (desk := self.window.desk) is not None and desk.view.client is not None:
+            named = shown_name(desk.view.client.name)
         return words.window_title(self.window.view.state.name, self._unread, named)
 
     def parts(self) -> dict[str, Markup]:
@@ -217,6 +223,7 @@ class Page:
         left_out = texts.left_out(self._left_out) if self._left_out else ""
         has_older = sheet.has_more_above or (pane.has_older and pane.is_loaded)
         shown: dict[str, tuple[object, ...]] = {
+            "desk-link": (window.view.state.desk.is_operator and not window.is_at_desk,),
             "me": (_classed(status_pieces(status)),),
             "left-out": (left_out,),
             "head": (self._head(),),
@@ -228,10 +235,24 @@ class Page:
         }
         parts = {id_: window.drawn.part(id_, *values) for id_, values in shown.items()}
         # What is drawn anew: a line and a panel say something else later.
-        return parts | {
-            "asked": macro(PARTS, "asked", self._asked()),
-            "panel": macro(PARTS, "panel", window.panel),
-        }
+        desk = window.desk
+        at_desk = NO_PARTS if desk is None else desk_parts(desk.view, desk.answers)
+        return (
+            parts
+            | at_desk
+            | {
+                "desk-state": window.drawn.part("desk-state", self._desk_state()),
+                "asked": macro(PARTS, "asked", self._asked()),
+                "panel": macro(PARTS, "panel", window.panel),
+            }
+        )
+
+    def _desk_state(self) -> str:
+        window = self.window
+        desk = window.desk
+        if not window.is_at_desk or (desk is None and window.view.state.desk.is_operator):
+            return ""
+        return desk_alert(None if desk is None else desk.view, shown_name(window.view.state.name))
 
     def rows(self) -> dict[str, Markup]:
         """Return the rows of the list, by what they are called, in their order."""
@@ -249,6 +270,11 @@ class Page:
             person=what.name if is_person else "",
             elsewhere=texts.unread_count(self._elsewhere) if self._elsewhere else "",
         )
+
+    @property
+    def _visit(self) -> int:
+        desk = self.window.desk
+        return 0 if desk is None else desk.view.visit
 
     def _asked(self) -> Asked:
         window = self.window
@@ -278,6 +304,8 @@ class Page:
         rest: dict[str, object] = {
             "title": self.title,
             "with": key_of(window.view.open_pane.conversation),
+            "desk": window.desk is not None,
+            "visit": self._visit,
             "about": window.about,
             "placeholder": texts.placeholder(window.view.open_pane.conversation),
             "rows": list(rows),
@@ -311,12 +339,14 @@ class Page:
         """Return the whole page. `proof_key`: by which it tells the program that it came from;
         empty if it need not. `account`: the address of the page of an account; empty for none."""
         window = self.window
-        me = window.view.state.name
         what = window.view.open_pane.conversation
         return page(
             "members/home.html",
             title=self.title,
-            kind="member start" if what == NOBODY else "member",
+            kind=" ".join(self._kinds()),
+            visit=self._visit,
+            announcement_max=DESK_DESCRIPTION_MAX,
+            closing_max=DESK_CLOSING_MAX,
             parts=self.parts(),
             rows=Markup().join(self.rows().values()),
             log=self._log(),
@@ -328,13 +358,23 @@ class Page:
             draft=window.draft,
             proof_key=proof_key.hex(),
             account=account,
-            over=words.OVER.format(name=shown_name(me)),
+            over=words.OVER,
             closed=words.CLOSED,
             away=words.AWAY_DESK if account else words.AWAY,
             offer=words.FILES_TO_OFFER,
             most=window.uploads.most,
             large=words.upload_too_large(window.uploads.most),
         )
+
+    def _kinds(self) -> Iterator[str]:
+        """The classes of the whole page."""
+        yield "member"
+        if self.window.view.open_pane.conversation == NOBODY:
+            yield "start"
+        if self.window.desk is not None:
+            yield "desk"
+        if self._visit:
+            yield "serving"
 
     def frame(self, turn: int) -> HTMLResponse:
         """Return the log alone, which a browser without JavaScript asks for again and again."""

@@ -182,9 +182,12 @@ class SafetyNumber(Panel):
         yield from self.look()
 
     @property
-    def groups(self) -> list[str]:
-        """The digits, a few together."""
-        return [] if self.number is None else digit_groups(self.number.digits)
+    def halves(self) -> list[tuple[str, list[str]]]:
+        """Whose key each half is of, and its digits, a few together: one's own half first."""
+        if self.number is None:
+            return []
+        mine, theirs = map(digit_groups, self.number.halves)
+        return [(words.YOUR_HALF, mine), (words.half_of(self.number.name), theirs)]
 
 
 class Doctor(Panel):
@@ -235,7 +238,11 @@ class Help(Panel):
 
     title = texts.HELP
     kind = "help"
-    keys: ClassVar = words.KEYS
+
+    @property
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """What keys do."""
+        return words.KEYS + (words.DESK_KEYS if self._state.desk.is_operator else ())
 
     @property
     def commands(self) -> list[tuple[str, str]]:

@@ -1,16 +1,18 @@
 """The log of one conversation as a page shows it: which of its entries, and each as HTML that is
 written again only when it has changed."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 from markupsafe import Markup
 
 from chatapp.peer.faces.web.limits import LINES_SHOWN, LINES_SHOWN_MAX
+from chatapp.peer.faces.web.operators.pages import talk_line
 from chatapp.peer.faces.web.page import macro
 from chatapp.peer.view.log import EntryKind, LogEntry
 from chatapp.peer.view.panes import Pane
+from chatapp.peer.view.talk import TalkLine
 from chatapp.peer.view.transfers import ShownFile, Transfers
 from chatapp.peer.words.changes import STAR
 from chatapp.peer.words.formatting import MARKS, Mark, shown_clock, shown_day
@@ -66,6 +68,30 @@ class Line(NamedTuple):
     html: Markup
     version: int
     """In which it has changed, or came into view."""
+
+
+class TalkSheet:
+    """What a page shows of the conversation with a visitor of the help desk."""
+
+    def __init__(self, draw_key: Callable[[], int]) -> None:
+        """`draw_key`: as in `Sheet`."""
+        self._draw_key: Final = draw_key
+        self._drawn: dict[str, tuple[int, Line]] = {}
+        """By the ids of the lines in the view: the version of the view, and the line."""
+
+    def draw(self, lines: Iterable[TalkLine], version: int, *, has: Container[int]) -> list[Line]:
+        """Return these lines. `version`, `has`: as in `Sheet.draw`."""
+        drawn: dict[str, tuple[int, Line]] = {}
+        for line in lines:
+            changed, one = self._drawn.get(line.id, (-1, None))
+            if one is None or changed != line.changed:
+                key = self._draw_key() if one is None else one.key
+                one = Line(key, macro(_TEMPLATE, "at_desk", key, talk_line(line)), version)
+            elif one.key not in has:
+                one = one._replace(version=version)
+            drawn[line.id] = line.changed, one
+        self._drawn = drawn
+        return [one for _, one in drawn.values()]
 
 
 class _Drawn(msgspec.Struct, kw_only=True):

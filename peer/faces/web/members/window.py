@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
-from chatapp.peer.api.conversations import Conversation
+from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import FileChanged
 from chatapp.peer.api.files import FileState
@@ -23,8 +23,10 @@ from chatapp.peer.faces.web.limits import (
 )
 from chatapp.peer.faces.web.members.pages import Drawn
 from chatapp.peer.faces.web.members.panels import PANELS, Panel, SafetyNumber
-from chatapp.peer.faces.web.members.sheet import Line, Sheet
+from chatapp.peer.faces.web.members.sheet import Line, Sheet, TalkSheet
 from chatapp.peer.faces.web.members.uploads import Uploads
+from chatapp.peer.faces.web.operators.desk import DeskOfWindows, OperatorDesk
+from chatapp.peer.faces.web.operators.forms import NotServing, is_command
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
 from chatapp.peer.sdk.client import Peer
@@ -51,10 +53,11 @@ _TYPED_AHEAD: Final = frozenset("re")
 class Window:
     """One window. It is attached to the program that runs the node, as one in another program is."""
 
-    def __init__(self, number: int, peer: Peer, uploads: Uploads) -> None:
+    def __init__(self, number: int, peer: Peer, uploads: Uploads, desk: DeskOfWindows) -> None:
         """`peer`: attached to the node, and open; the window closes it. `uploads`: where files are
-        that browsers have given to the program."""
+        that browsers have given to the program. `desk`: what an operator's windows share."""
         self.number: Final = number
+        self._desk: Final = desk
         self.uploads: Final = uploads
         self._peer: Final = peer
         self._loop: Final = asyncio.get_running_loop()
@@ -92,6 +95,7 @@ class Window:
         """Those of the lines that were drawn last."""
         self.drawn: Final = Drawn()
         self._sheets: Final[dict[Pane, Sheet]] = {}
+        self._talk: Final = TalkSheet(lambda: next(self._keys))
         self._said: dict[int, asyncio.Future[None]] = {}
         """The last lines that were said, by their keys: each is done when all that it sends is
         stored."""
@@ -166,6 +170,8 @@ class Window:
             self.put_panel("places")
         if changes.wants_files:
             self.put_panel("files")
+        if self.view.state.desk.is_operator:
+            self._desk.want()
         for key in changes.carried_out:
             if (said := self._said.get(key)) is not None and not said.done():
                 said.set_result(None)
@@ -213,6 +219,46 @@ class Window:
         self.draft = by
         self.taken_over = (self.version, text, by)
 
+    # --- the help desk
+
+    @property
+    def is_at_desk(self) -> bool:
+        """Whether the conversation with a visitor is open."""
+        return self.view.open_pane.conversation == DESK
+
+    @property
+    def desk(self) -> OperatorDesk | None:
+        """The help desk of an operator, if it is open in this window."""
+        return self._desk.desk if self.is_at_desk else None
+
+    def desk_changed(self) -> None:
+        """Have the streams tell what has changed at the help desk."""
+        if self.is_at_desk:
+            self.changed()
+
+    def say_at_desk(self, text: str, *, visit: int, key: str) -> bool:
+        """Say a line to the visitor whom the page showed, if it is no command. Return whether it was
+        said. `key`: as in `OperatorDesk.say`. Raises NotServing, TextTooLong, NotOpen."""
+        desk = self.desk
+        if desk is None or is_command(text):
+            return False
+        if not visit:
+            raise NotServing
+        desk.say(text, visit=visit, key=key)
+        self.draft = ""
+        self.changed()
+        return True
+
+    async def command_at_desk(self, text: str, *, key: int, is_again: bool) -> bool:
+        """Carry out a command that was typed to the visitor, and show its answer. Returns as `say`.
+        Raises NotOpen."""
+        log = self.view.panes.pane(DESK).log
+        before = set(map(id, log.entries))
+        is_stored = await self.say(text, DESK, key=key, is_again=is_again)
+        if (desk := self.desk) is not None:
+            desk.answer([one.text for one in log.entries if id(one) not in before])
+        return is_stored
+
     # --- the log
 
     @property
@@ -226,7 +272,10 @@ class Window:
 
     def lines(self) -> list[Line]:
         """Return the lines to show of the open conversation."""
-        lines = self.sheet.draw(self.version, has=self._shown_keys)
+        if (desk := self.desk) is None:
+            lines = self.sheet.draw(self.version, has=self._shown_keys)
+        else:
+            lines = self._talk.draw(desk.view.lines, self.version, has=self._shown_keys)
         self._shown_keys = {line.key for line in lines}
         return lines
 
@@ -253,6 +302,8 @@ class Window:
         """Note that the page shows the lines up to this one, and whether the user looks."""
         self._is_looking = is_looking
         pane, entry = self.view.open_pane, self.sheet.entry(key)
+        if self.is_at_desk and pane.log.entries:
+            entry = pane.log.entries[-1]  # what it says is among the lines of the desk
         if pane.is_loaded:
             self.view.painted(pane, entry)
             self.runner.update()

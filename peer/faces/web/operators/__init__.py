@@ -1,4 +1,4 @@
-"""The page of an operator.
+"""The help desk on an operator's page, which `members` serves.
 
-Read first: `app` (its routes), `desk` (the operator behind it), `pages` (what it looks like).
+Read first: `desk` (the operator behind it), `app` (its routes), `pages` (what it looks like).
 """

@@ -1,5 +1,7 @@
-"""The page of an operator: what its templates show, and what it says. Operators read English."""
+"""The help desk on an operator's page: what its templates show, and what they say. Operators read
+English."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from markupsafe import Markup
@@ -13,13 +15,8 @@ from chatapp.peer.view.talk import Mark, TalkLine
 from chatapp.peer.words.desk import duty_lines
 from chatapp.peer.words.events import lines_of
 from chatapp.peer.words.formatting import counted
-from chatapp.wire.limits import (
-    DESK_CLOSING_MAX,
-    DESK_DESCRIPTION_MAX,
-    DESK_NOTE_MAX,
-)
+from chatapp.wire.limits import DESK_NOTE_MAX
 
-TITLE: Final = "Help desk"
 _MOVES: Final = {
     ClientMove.AWAY: "{name} lost the connection; the place is kept for a while.",
     ClientMove.BACK: "{name} is back.",
@@ -34,43 +31,23 @@ _MOVES: Final = {
     ClientMove.TRANSFERRED: "{name} was sent to another queue.",
 }
 
-AWAY: Final = "The server does not answer. The page goes on as soon as it does; what you say waits until then."
-FAULTY: Final = "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp web again."
-OVER: Final = (
-    "The program that this page belongs to has ended. "
-    "Start ChatApp web --as {name} again, open the address that it prints, and close this page."
-)
-ARRIVING: Final = "Connecting to the server \u2026"
+FAULTY: Final = "A fault of the program has stopped a part of this page; its log tells more. Start ChatApp again."
 NOT_OPERATOR: Final = "You are not an operator of this help desk. Whoever runs the server adds you by --operator {name}."
-MAIL: Final = "{count} to you: read with ChatApp -c {name}."
-
-
-def alert(view: DeskView) -> str:
-    """Return what keeps the page from working as usual; empty for nothing."""
-    if view.is_over:
-        return OVER.format(name=view.name)
-    if view.is_faulty:
-        return FAULTY
-    if view.refusal is not None:
-        return plain(lines_of(view.refusal))
-    if view.is_away:
-        return AWAY
-    if not view.is_here:
-        return ARRIVING
-    return "" if view.is_operator else NOT_OPERATOR.format(name=view.name)
-
-
-def mail(view: DeskView) -> str:
-    """Return that messages of other people have come; empty for none."""
-    count = counted(view.mail, "message", "messages")
-    return MAIL.format(count=count, name=view.name) if view.mail else ""
 
 
 def nobody(view: DeskView) -> str:
     """Return what is shown in place of a conversation."""
     if view.is_on_duty:
         return "The next visitor comes by itself. You can leave this page open: it calls you."
-    return "Go on duty, and visitors come to you in their order." if view.is_operator else ""
+    return "Go on duty, and visitors come to you in their order."
+
+
+def alert(view: DeskView | None, name: str) -> str:
+    """Return what keeps the desk from working as usual; empty for nothing. `view`: None for somebody
+    whom the registry does not count among its operators. `name`: theirs."""
+    if view is None:
+        return NOT_OPERATOR.format(name=name)
+    return FAULTY if view.is_faulty else ""
 
 
 def span(seconds: float) -> str:
@@ -108,18 +85,6 @@ def plain(lines: list[str]) -> str:
     return " ".join(f"{line.removeprefix('[').removesuffix(']')}" for line in lines)
 
 
-KEYS: Final = {
-    "Alt+W": "write to your visitor",
-    "Alt+A": "ready answers",
-    "Alt+N": "next: end this talk, call the next visitor",
-    "Alt+X": "end this talk",
-    "Alt+U": "undo that",
-    "Alt+K": "hold",
-    "Alt+P": "pass on",
-    "Esc": "close what is open",
-}
-"""What keys do, as the page lists them; its elements name theirs (`aria-keyshortcuts`)."""
-
 WORDS: Final = LineWords(
     edited="(edited)",
     taken_back="[taken back]",
@@ -128,11 +93,16 @@ WORDS: Final = LineWords(
     save="Save",
     retract="Take back",
     cancel="Cancel",
-    save_at="do/change",
-    retract_at="do/retract",
+    address="desk/change",
+    save_at="desk/change",
+    retract_at="desk/retract",
+    files_at="desk/file/",
     show="Show the picture",
 )
 """What stands at the lines of a conversation."""
+
+_ALONE: Final = WORDS._replace(save_at="change", retract_at="retract", back="../?with=desk")
+"""The same on a page that a browser without JavaScript changes a line on."""
 
 _PARTS: Final = "operators/parts.html"
 _MARKS: Final = {
@@ -145,54 +115,31 @@ _MARKS: Final = {
 ENVIRONMENT.filters |= {"counted": counted, "span": span}
 
 
-def home(view: DeskView, desk: str, *, proof_key: bytes) -> HTMLResponse:
-    """Return the whole page. `desk`: the name of the desk. `proof_key`: by which it tells the
-    program that it came from."""
-    return page(
-        "operators/home.html",
-        title=window_title(view, desk),
-        kind="operator",
-        desk=desk,
-        name=view.name,
-        keys=KEYS,
-        proof_key=proof_key.hex(),
-        over=OVER.format(name=view.name),
-        announcement_max=DESK_DESCRIPTION_MAX,
-        closing_max=DESK_CLOSING_MAX,
-    )
-
-
-def window_title(view: DeskView, desk: str) -> str:
-    """Return the title of the window. `desk`: the name of the desk."""
-    waiting = view.room.total if view.room is not None else 0
-    count = f"({waiting}) " if waiting and view.client is None else ""
-    whom = f"{view.client.name} \u00b7 " if view.client else ""
-    return f"{count}{whom}{desk} \u00b7 {view.name}"
-
-
-def parts(view: DeskView) -> dict[str, Markup]:
-    """Return the parts of the page that change, by the ids of their elements."""
+def parts(view: DeskView, answers: Sequence[str] = ()) -> dict[str, Markup]:
+    """Return the parts of the desk that change, by the ids of their elements. `answers`: to what was
+    typed last."""
+    notices = dict.fromkeys([*answers, *map(notice, view.notices)])
     return {
-        "duty": macro(_PARTS, "duty", view),
-        "state": macro(_PARTS, "state", alert(view), mail(view)),
-        "line": macro(_PARTS, "line", view.room),
-        "client": macro(_PARTS, "client", view),
-        "ending": macro(_PARTS, "ending", view),
-        "notices": macro(_PARTS, "notices", list(map(notice, view.notices))),
-        "composing": macro(_PARTS, "composing", view),
-        "form": macro(_PARTS, "form", view.client, DESK_NOTE_MAX),
-        "earlier": macro(_PARTS, "earlier", view.earlier, WORDS),
-        "figures": macro(_PARTS, "figures", view.figures),
-        "past": macro(_PARTS, "past", view.past, WORDS),
-        "serve": macro(_PARTS, "serve", view.other_queues),
+        "duty": _part("duty", view),
+        "client": _part("client", view, nobody(view)),
+        "ending": _part("ending", view),
+        "notices": _part("notices", list(notices)),
+        "ready": _part("ready", view),
+        "form": _part("form", view.client, DESK_NOTE_MAX),
+        "line": _part("line", view.room),
+        "earlier": _part("earlier", view.earlier, WORDS),
+        "past": _part("past", view.past, WORDS),
+        "figures": _part("figures", view.figures),
+        "serve": _part("serve", view.other_queues),
     }
 
 
-def log(view: DeskView) -> Markup:
-    """Return the conversation."""
-    if view.client is None:
-        return macro(_PARTS, "nobody", nobody(view))
-    return Markup().join(map(talk_line, view.lines))
+def _part(name: str, *values: object) -> Markup:
+    return macro(_PARTS, name, *values)
+
+
+NO_PARTS: Final = dict.fromkeys(parts(DeskView("")), Markup())
+"""What stands there while the desk is not open."""
 
 
 def talk_line(line: TalkLine) -> Markup:
@@ -200,6 +147,18 @@ def talk_line(line: TalkLine) -> Markup:
     return macro("talk.html", "line", line, line.who, _MARKS[line.mark], WORDS)
 
 
-def change_form(text: str, *, said: int, visit: int, is_file: bool) -> Markup:
-    """Return what changes a line of the operator's own, inside the page."""
-    return macro("talk.html", "change", text, said, visit, WORDS, is_file)
+def change_form(text: str, *, said: int, visit: int, is_file: bool, is_part: bool) -> HTMLResponse:
+    """Return what changes a line of the operator's own. `is_part`: inside the page; else a page of
+    its own."""
+    if is_part:
+        return HTMLResponse(macro("talk.html", "change", text, said, visit, WORDS, is_file))
+    return page(
+        "operators/change.html",
+        title=WORDS.heading,
+        kind="told",
+        text=text,
+        said=said,
+        visit=visit,
+        words=_ALONE,
+        is_file=is_file,
+    )

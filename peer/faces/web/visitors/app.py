@@ -283,7 +283,7 @@ class VisitorApp:
             raise RequestRefused(Refusal(404, self._texts(request)("file.not_here")))
         session.touch()
         texts, said = TEXTS[session.language], _id_in(request.path_params["id"])
-        self._files.begin(session.id)
+        self._files.give(session.id, session.network)
         try:
             name, content = await session.fetch_file(said)
         except DeskFileRefused as refused:

@@ -258,7 +258,7 @@ class WebSession:
             line = await self.visitor.send_file(name, content)
         except NotOpen:
             return Outcome.AWAY
-        self.view.said(line.text, line.id, at=self._wall(), file=line.file)
+        self.view.said(line.text, line.id, at=self._wall(), file=line.file, visit=line.visit)
         self._note_kept()
         self.windows.wake()
         await self.settled()

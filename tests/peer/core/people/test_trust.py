@@ -10,7 +10,7 @@ from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.trace import TraceEvent, readable
 from chatapp.peer.core.context import LookUp
 from chatapp.peer.core.direct.mail import GRACE, LOOK_SPAN
-from chatapp.peer.core.people.people import safety_number
+from chatapp.peer.core.people.people import half_of, safety_number
 from chatapp.wire.codec import Kind
 from chatapp.wire.identity import fingerprint
 from chatapp.wire.limits import MAIL_KEPT_FOR
@@ -65,6 +65,21 @@ def letters(node: CoreDriver) -> list[DepositMail]:
 # --- safety numbers
 
 
+def number_of(name: str, digits: str, **more: bool) -> events.SafetyNumber:
+    """The number that Alice sees."""
+    is_own_first = digits.startswith(half_of(ALICE.id))
+    return events.SafetyNumber(name=name, digits=digits, is_own_first=is_own_first, **more)
+
+
+def test_each_side_knows_which_half_is_its_own() -> None:
+    digits = safety_number(ALICE.id, BOB.id)
+    assert number_of("bob", digits).halves == (half_of(ALICE.id), half_of(BOB.id))
+    number = events.SafetyNumber(
+        name="alice", digits=digits, is_own_first=digits.startswith(half_of(BOB.id))
+    )
+    assert number.halves == (half_of(BOB.id), half_of(ALICE.id))
+
+
 def test_both_sides_read_the_same_60_digits() -> None:
     number = safety_number(ALICE.id, BOB.id)
     assert number == safety_number(BOB.id, ALICE.id)
@@ -75,11 +90,9 @@ def test_both_sides_read_the_same_60_digits() -> None:
 
 def test_the_number_of_a_blocked_name_is_that_of_the_key_to_decide_about(node: CoreDriver) -> None:
     trust = node.core.roster.trust
-    assert trust.number("BOB") == events.SafetyNumber(name="bob", digits=OLD_DIGITS)
+    assert trust.number("BOB") == number_of(name="bob", digits=OLD_DIGITS)
     shows(node, new_row(), version=200)
-    assert trust.number("bob") == events.SafetyNumber(
-        name="bob", digits=NEW_DIGITS, is_changed=True
-    )
+    assert trust.number("bob") == number_of(name="bob", digits=NEW_DIGITS, is_changed=True)
 
 
 @pytest.mark.parametrize("name", ["carol", "alice", "no name!", ""])
@@ -106,7 +119,7 @@ def test_a_block_outlives_the_program_and_so_does_its_end(node: CoreDriver) -> N
     again.turn()
     third = CoreDriver(disk=node.disk, porter=node.porter, life=3)
     assert third.core.direct.look_up("bob", now=third.now) is LookUp.KNOWN
-    number = events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_verified=True)
+    number = number_of(name="bob", digits=NEW_DIGITS, is_verified=True)
     assert third.core.roster.trust.number("bob") == number
     assert [person.name for person in third.core.people()] == ["bob"]
 
@@ -127,9 +140,7 @@ def test_the_key_with_the_digits_that_the_user_compared_is_trusted_and_no_other(
 ) -> None:
     trust = node.core.roster.trust
     shows(node, new_row(), version=200)
-    assert trust.number("bob") == events.SafetyNumber(
-        name="bob", digits=NEW_DIGITS, is_changed=True
-    )
+    assert trust.number("bob") == number_of(name="bob", digits=NEW_DIGITS, is_changed=True)
     shows(node, OTHER_BOB.row(201, name="bob"), version=201)  # swapped behind the comparison
     for digits, why in (
         (None, events.Doubt.NO_DIGITS),
@@ -168,12 +179,12 @@ def test_a_key_that_was_compared_is_shown_so_until_another_one_takes_its_place(
     again = CoreDriver(disk=node.disk, porter=node.porter, life=2)
     for one in (node, again):
         assert [person.is_verified for person in one.core.people()] == [True]
-        assert one.core.roster.trust.number("bob") == events.SafetyNumber(
+        assert one.core.roster.trust.number("bob") == number_of(
             name="bob", digits=OLD_DIGITS, is_verified=True
         )
     again.come_in(new_row(), version=200)
     number = again.core.roster.trust.number("bob")
-    assert number == events.SafetyNumber(name="bob", digits=NEW_DIGITS, is_changed=True)
+    assert number == number_of(name="bob", digits=NEW_DIGITS, is_changed=True)
     again.core.roster.trust.accept("bob", NEW_DIGITS, now=again.now)
     again.turn()
     assert CoreDriver(disk=node.disk, life=3).disk.load().verified == {NEW_BOB.id}
@@ -418,9 +429,7 @@ def test_who_gives_the_name_up_ends_the_block_and_the_other_key_is_known_by_it(
         for name, who in (("rob", BOB), ("bob", NEW_BOB)):
             assert one.core.direct.look_up(name, now=one.now) is LookUp.KNOWN
             digits = safety_number(ALICE.id, who.id)
-            assert one.core.roster.trust.number(name) == events.SafetyNumber(
-                name=name, digits=digits
-            )
+            assert one.core.roster.trust.number(name) == number_of(name=name, digits=digits)
 
 
 def test_a_line_on_its_way_to_the_old_key_is_let_go() -> None:

@@ -3,6 +3,13 @@
 import re
 from pathlib import Path
 
+from chatapp.peer.faces.web.deskfiles import TOO_FAST, FilesUnderWay
+from chatapp.peer.faces.web.guard import RequestRefused
+from chatapp.peer.faces.web.limits import (
+    DESK_FILES_GIVEN_BURST,
+    DESK_FILES_GIVEN_PER_SECOND,
+    DESK_FILES_GIVEN_SHARES,
+)
 from tests.peer.faces.web.asking import HOST, Answer, ask
 from tests.peer.faces.web.town import Browser, web_desk
 
@@ -50,9 +57,7 @@ async def test_files_are_given_to_their_own_visitor_and_never_run(tmp_path: Path
     async with web_desk(tmp_path) as desk:
         asha, other = await desk.visitor("Asha Rao"), desk.browser()
         await upload(asha, "report.pdf", PDF)
-        await desk.stop_gateway()  # then the page knows the place of its own lines, too
-        desk.start_gateway()
-        page = await asha.until("download", path="/log")
+        page = await asha.until("download", path="/log")  # at once
         link = re.findall(r'href="(file/\d+)" download', page)[0]
         app = desk.app.asgi
         given = await ask(app, f"/{link}", headers={"host": HOST, "cookie": asha.cookie})
@@ -70,3 +75,25 @@ async def test_files_are_given_to_their_own_visitor_and_never_run(tmp_path: Path
         ):
             refused = await ask(app, f"/{path}", headers={"host": HOST, "cookie": cookie})
             assert refused.status == 404
+
+
+def test_a_visitor_and_a_network_are_given_files_at_a_rate() -> None:
+    now = 0.0
+    under_way = FilesUnderWay(lambda: now)
+
+    def given(whose: str, network: str = "lab") -> bool:
+        try:
+            under_way.give(whose, network)
+        except RequestRefused as refused:
+            assert refused.refusal is TOO_FAST
+            return False
+        under_way.end(whose)
+        return True
+
+    burst = int(DESK_FILES_GIVEN_BURST)
+    assert [given("asha") for _ in range(burst + 1)] == [True] * burst + [False]
+    assert given("bela")
+    others = [given(f"visit {number}") for number in range(DESK_FILES_GIVEN_SHARES * burst)]
+    assert not others[-1] and given("far away", "elsewhere")
+    now = 1 / DESK_FILES_GIVEN_PER_SECOND
+    assert given("asha") and not given("asha")

@@ -114,7 +114,7 @@ def test_a_name_that_a_page_does_not_know_is_an_error() -> None:
 
 
 def test_every_template_compiles() -> None:
-    for folder in ("operators", "visitors"):
+    for folder in ("members", "operators", "visitors"):
         compile_templates(folder)
 
 

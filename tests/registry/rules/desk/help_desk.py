@@ -17,6 +17,13 @@ from tests.support.memory_store import MemoryStore
 Notice = TypeVar("Notice", bound=RegistryNotice)
 
 PEERS = DeskSettings(operators=("Ann", "Bob"))
+
+
+def duty(is_on: bool, queue: str, visit: int = 0) -> wire.DutyStatus:
+    """What an operator is told of the duty."""
+    return wire.DutyStatus(is_on, queue, visit, PEERS.files_largest)
+
+
 """A desk whose operators are peers."""
 
 

@@ -38,7 +38,7 @@ from chatapp.wire.messages.desk import (
 )
 from chatapp.wire.messages.link import RegistryNotice
 from chatapp.wire.messages.registration import Ping, Probe
-from tests.registry.rules.desk.help_desk import PEERS, HelpDesk, Talker, Visitor, Worker
+from tests.registry.rules.desk.help_desk import PEERS, HelpDesk, Talker, Visitor, Worker, duty
 
 
 def test_a_lost_link_keeps_the_position_and_what_was_said_meanwhile(help_desk: HelpDesk) -> None:
@@ -577,7 +577,7 @@ def test_a_restart_keeps_the_duty_of_an_operator_who_serves(*, is_back_on: bool)
     help_desk.restart()
     for talker in (asha, bela, ann):
         talker.come_back()
-    assert ann.last(DutyStatus) == DutyStatus(is_back_on, "desk", asha.visit)
+    assert ann.last(DutyStatus) == duty(is_back_on, "desk", asha.visit)
     ann.ask(EndSession(4, asha.visit))
     assert ann.client == (bela.visit if is_back_on else 0)
 

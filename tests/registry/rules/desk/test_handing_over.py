@@ -3,7 +3,7 @@
 import pytest
 
 from chatapp.wire.messages import desk as wire
-from tests.registry.rules.desk.help_desk import PEERS, HelpDesk, Visitor
+from tests.registry.rules.desk.help_desk import PEERS, HelpDesk, Visitor, duty
 
 
 def test_a_hand_over_passes_lines_and_note() -> None:
@@ -120,7 +120,7 @@ def test_who_was_just_handed_over_does_not_wait_for_a_dead_operator(*, is_free: 
     ]
     bob.come_back()
     heard = bob.hear()
-    assert wire.DutyStatus(True, "desk", 0) in heard
+    assert duty(True, "desk", 0) in heard
     assert [one.name for one in heard if isinstance(one, wire.ClientAssigned)] == (
         [] if is_free else ["Asha"]
     )
@@ -141,7 +141,7 @@ def test_who_was_spoken_to_has_the_time_in_which_the_operator_may_come_back() ->
     assert causes(asha) == []
     bob.come_back()
     heard = bob.hear()
-    assert wire.DutyStatus(True, "desk", 1) in heard
+    assert duty(True, "desk", 1) in heard
     assert [one.cause for one in heard if isinstance(one, wire.ClientAssigned)] == [
         wire.ClientCause.RETURNED
     ]

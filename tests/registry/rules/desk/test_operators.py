@@ -5,19 +5,19 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.wire.limits import DESK_LINES_BURST, DESK_NOTE_MAX, DESK_SHOWN_MAX
 from chatapp.wire.messages import desk as wire
 from chatapp.wire.messages.registration import Leave, Ping
-from tests.registry.rules.desk.help_desk import PEERS, HelpDesk
+from tests.registry.rules.desk.help_desk import PEERS, HelpDesk, duty
 
 
 def test_a_peer_gets_nobody_before_it_asks() -> None:
     help_desk = HelpDesk(PEERS)
     help_desk.open()
     ann, asha = help_desk.operator("ann"), help_desk.joined()
-    assert ann.last(wire.DutyStatus) == wire.DutyStatus(False, "")
+    assert ann.last(wire.DutyStatus) == duty(False, "")
     assert asha.last(wire.PositionReported).operators == 0
     ann.ask(wire.CallNext(3, "", ann.client))
     heard = ann.hear()
     assert heard[-1] == wire.CommandDone(3, wire.CommandResult.DONE, "")
-    assert wire.DutyStatus(True, "desk", asha.visit) in heard
+    assert duty(True, "desk", asha.visit) in heard
     told = next(one for one in heard if isinstance(one, wire.ClientAssigned))
     assert (told.name, told.number, told.issue, told.cause) == (
         "Asha Rao",
@@ -84,7 +84,7 @@ def test_an_operator_who_does_not_puts_the_visitor_at_the_head() -> None:
     help_desk.advance(1.0)
     assert bela.last(wire.PositionReported).position == 2
     ann.come_back()
-    assert ann.last(wire.DutyStatus) == wire.DutyStatus(False, "")
+    assert ann.last(wire.DutyStatus) == duty(False, "")
 
 
 def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
@@ -103,7 +103,7 @@ def test_an_operator_whose_program_hangs_is_one_whose_link_is_lost() -> None:
     help_desk.advance(15.0)
     assert asha.last(wire.PositionReported).cause is wire.PositionCause.OPERATOR_LOST
     ann.come_back()
-    assert ann.last(wire.DutyStatus) == wire.DutyStatus(False, "")
+    assert ann.last(wire.DutyStatus) == duty(False, "")
 
 
 def test_an_operator_who_leaves_does_so_at_once() -> None:

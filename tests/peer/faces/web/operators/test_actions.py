@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatapp.peer.faces.web.operators.app import Action, Unclear, action_of
+from chatapp.peer.faces.web.operators.forms import Action, Unclear, action_of
 from chatapp.wire.errors import ChatAppError, NameRefused
 from chatapp.wire.messages.desk import (
     CallNext,

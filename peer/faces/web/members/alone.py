@@ -1,9 +1,10 @@
-"""`ChatApp web --as`: open the operator's peer or attach to it, and serve the page until a signal
-ends that."""
+"""`ChatApp web --as`: a person's page without a terminal. The program opens their peer or attaches to
+it, and serves the page until a signal ends that."""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -14,16 +15,14 @@ from chatapp.peer.faces.opening import (
     close_offered,
     elsewhere_line,
     is_same_server,
+    note_start,
     offered,
     open_or_attach,
 )
 from chatapp.peer.faces.program import INTERRUPTED, start_logging
-from chatapp.peer.faces.web.budget import WebBudget
-from chatapp.peer.faces.web.entrance import Access
-from chatapp.peer.faces.web.operators.app import OperatorApp
-from chatapp.peer.faces.web.operators.desk import OperatorDesk
-from chatapp.peer.faces.web.page import compile_templates
-from chatapp.peer.faces.web.server import listen, refuse, say, serve
+from chatapp.peer.faces.web.members.main import page_beside
+from chatapp.peer.faces.web.operators.app import HERE
+from chatapp.peer.faces.web.server import listen, refuse, say, say_all, signals_end
 from chatapp.peer.node.starts import remember
 from chatapp.peer.sdk.client import Peer
 from chatapp.peer.words.answers import attached_line
@@ -42,15 +41,12 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     listen_at: Address
     """An address of this machine alone."""
-    title: str
-    """The name of the desk on the page; empty for the usual one."""
     data: Path | None
 
 
 def run(options: PageOptions, *, log_level: str) -> int:
-    """Serve the page of an operator. Returns the exit status."""
+    """Serve the page. Returns the exit status."""
     start_logging(log_level)
-    compile_templates("operators")
     try:
         return asyncio.run(_run(options))
     except KeyboardInterrupt:
@@ -90,23 +86,8 @@ async def _run(options: PageOptions) -> int:
             remember(peer.folder, peer.name, servers, key=peer.server_key)
         except OSError as error:
             return refuse([f"ChatApp: {error.filename or peer.folder}: {error.strerror or error}"])
-        desk = OperatorDesk(peer, is_shared=running is not None)
-        undo.push_async_callback(desk.close)
-        place = Address(*listener.getsockname()[:2])
-        access = Access()
-
-        def invite(*, is_first: bool = False) -> None:
-            for line in access.invitation(place, is_first=is_first):
-                say(line)
-
-        invite(is_first=True)
-
-        budget = WebBudget()
-        return await serve(
-            OperatorApp(desk, access, entered=invite, title=options.title, budget=budget).asgi,
-            listener,
-            proxies=(),
-            until=asyncio.get_running_loop().create_future(),
-            ending=desk.end_streams,
-            budget=budget,
-        )
+        peer.listen(partial(note_start, peer))
+        until: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        with signals_end(until):
+            async with page_beside(peer, say_all, listener=listener, start=HERE):
+                return await until
