@@ -29,7 +29,7 @@ from chatapp.wire.identity import is_table_signed, table_in
 from chatapp.wire.limits import LINK_KEEPALIVE_SPAN
 from chatapp.wire.messages.registration import Ping
 from chatapp.wire.messages.rooms import GroupBody
-from chatapp.wire.messages.table import TableBatch
+from chatapp.wire.messages.table import Page
 
 JOINING: Final = 160
 """Members on their way in at once: below the registry's bound of unproved links, 16 an address."""
@@ -72,7 +72,7 @@ class Crowd:
         self._udp_of: dict[int, socket.socket] = {}
         self._members_at: dict[int, list[Member]] = {}
         self._readers: dict[int, Callable[[], None]] = {}
-        self._batches: dict[bytes, TableBatch | None] = {}
+        self._batches: dict[bytes, Page | None] = {}
         self._knowing: Member | None = None
         """The first member with the channel's key."""
         self.datagrams_heard = self.broadcasts_heard = 0
@@ -307,7 +307,7 @@ class Crowd:
         """Handle a group frame; measures that count them replace this function."""
 
 
-def _opened(data: bytes, knowing: Member) -> TableBatch | None:
+def _opened(data: bytes, knowing: Member) -> Page | None:
     try:
         payload = knowing.group_key().open_stored(data)
         is_signed = is_table_signed(payload, registry=knowing.registry)

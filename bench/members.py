@@ -33,11 +33,11 @@ from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import (
     Card,
     FetchTable,
+    Page,
     PresenceChanged,
     RosterPage,
     Row,
     Scope,
-    TableBatch,
     TablePage,
     TableScope,
     Watch,
@@ -228,25 +228,29 @@ class Member:
         self.table_bytes += size
         if page.since <= self.version <= page.version:
             self.version = page.version
-            if isinstance(page, RosterPage):
-                self._look_into_roster(page)
-            else:
-                self._look_into(page.rows)
+            self._look_into_page(page)
         announced, self.announced = self.announced, 0
         if page.more or announced > self.version:
             self.fetch(is_whole=page.more)
 
-    def take_batch(self, batch: TableBatch) -> None:
+    def take_batch(self, batch: Page) -> None:
         """Process a broadcast as the product does: it is the next in the chain, or a reason to
         request pages."""
         if not self.wants_table or batch.version <= self.version:
             return
-        if batch.since > self.version or not batch.rows:
+        is_empty = isinstance(batch, TablePage) and not batch.rows
+        if batch.since > self.version or is_empty:
             self.announced = batch.version if self.is_fetching else 0
             self.fetch()
             return
         self.version = batch.version
-        self._look_into(batch.rows)
+        self._look_into_page(batch)
+
+    def _look_into_page(self, page: Page) -> None:
+        if isinstance(page, RosterPage):
+            self._look_into_roster(page)
+        else:
+            self._look_into(page.rows)
 
     def _look_into_roster(self, page: RosterPage) -> None:
         if self.rows is None:

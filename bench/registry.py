@@ -33,13 +33,15 @@ class RegistryProcess(Process):
         *,
         prefix: Sequence[str] = (),
         broadcast_up_to: int = 0,
+        lease: int = 0,
     ) -> None:
         """`prefix`: the words before the command. `broadcast_up_to`: people online of whom
-        everybody is told; 0: any number."""
+        everybody is told; 0: any number. `lease`: seconds, for a load that shows signs of life."""
         self.port = port or free_port()
         self.folder = folder
         self.options: Final = list(options)
         told = {"CHATAPP_BROADCAST_UP_TO": str(broadcast_up_to)} if broadcast_up_to else {}
+        leases = {"CHATAPP_LEASE": str(lease)} if lease else {}
         super().__init__(
             [
                 *prefix,
@@ -51,7 +53,7 @@ class RegistryProcess(Process):
                 str(folder),
                 *options,
             ],
-            env=_SETTINGS | told,
+            env=_SETTINGS | told | leases,
         )
         try:
             self.lines_until("listening")

@@ -15,9 +15,12 @@ from bench.rivals import Absent
 from bench.slowpath import NEAR, SlowPath, slow_path
 
 PEOPLE: Final = 1_000
-_CALM_AFTER: Final = 60.0
-_IDLE_FOR: Final = 300.0
-"""One lease of a slow link."""
+_LEASE: Final = 240
+"""Seconds, for those of the load: less than a slow link has."""
+_CALM_AFTER: Final = 200.0
+"""Seconds from the whole table until the link has the lease of a slow one, and new keys."""
+_IDLE_FOR: Final = 525.0
+"""Two signs of life of a slow link."""
 
 
 def l1(plan: Plan) -> Iterator[Figure]:
@@ -50,7 +53,7 @@ def l1(plan: Plan) -> Iterator[Figure]:
 def _returned(path: SlowPath, plan: Plan) -> list[float]:
     """Return seconds until the table is complete and the message acknowledged, and kilobytes."""
     people, counter = plan.count(PEOPLE), time.time_ns() // 1_000_000
-    with scratch() as folder, RegistryProcess(folder / "registry") as registry:
+    with scratch() as folder, RegistryProcess(folder / "registry", lease=_LEASE) as registry:
         address = (NEAR, registry.port)
         with node("bob", address, folder, "1") as bob:
             bob.told()
@@ -60,7 +63,7 @@ def _returned(path: SlowPath, plan: Plan) -> list[float]:
                 alice.told()
                 alice.ask('{"do": "come in", "to": "bob"}')
             members = [Member(index, counter=counter) for index in range(people)]
-            with Crowd(registry.servers, members) as crowd:
+            with Crowd(registry.servers, members, keeps_links=True) as crowd:
                 crowd.join()
                 crowd.quiet(2.0)
                 before = path.carried()
@@ -70,9 +73,16 @@ def _returned(path: SlowPath, plan: Plan) -> list[float]:
                     alice.told()
                     found = alice.ask('{"do": "come in", "to": "bob"}')
                     whole = path.carried() - before
-                    time.sleep(_CALM_AFTER / 10 if plan.is_quick else _CALM_AFTER)
+                    _wait(crowd, _CALM_AFTER / 10 if plan.is_quick else _CALM_AFTER)
                     span = _IDLE_FOR / 10 if plan.is_quick else _IDLE_FOR
                     idle = path.carried()
-                    time.sleep(span)
+                    _wait(crowd, span)
                     idle = path.carried() - idle
     return [found["complete"], found["settled"], whole / 1e3, idle / 1e3 * 3_600 / span]
+
+
+def _wait(crowd: Crowd, span: float) -> None:
+    """Let time pass in which the crowd shows its signs of life."""
+    ends = time.monotonic() + span
+    while (left := ends - time.monotonic()) > 0:
+        crowd.turn(min(left, 1.0))

@@ -43,7 +43,7 @@ from chatapp.wire.messages.registration import (
     Welcome,
 )
 from chatapp.wire.messages.rooms import GroupBody
-from chatapp.wire.messages.table import Card, Row, TableBatch
+from chatapp.wire.messages.table import Card, Page, Row
 
 Decoded = TypeVar("Decoded")
 SaidBody = DirectBody | DirectGroupLine | LetterBody | GroupBody
@@ -109,7 +109,6 @@ decode_welcome: Final = _typed(Welcome, "WELCOME")
 decode_refused: Final = _typed(Refused, "REFUSED")
 decode_card: Final = _typed(Card, "card")
 decode_row: Final = _typed(Row, "row")
-decode_table_batch: Final = _typed(TableBatch, "table batch")
 decode_signed_letter: Final = _typed(SignedLetter, "letter")
 decode_letter_body: Final = _said(LetterBody, "letter body")
 decode_group_body: Final = _said(GroupBody, "group line")
@@ -122,6 +121,7 @@ _frame_count: Final = msgspec.Meta(max_length=DATAGRAM_FRAMES_MAX)
 _frames_of: Final = msgspec.msgpack.Decoder(Annotated[list[DatagramFrame], _frame_count]).decode
 _decode_raw_frames: Final = _decoder(Annotated[list[msgspec.Raw], _frame_count], "frames")
 _decode_frame: Final = _decoder(DatagramFrame, "frame")
+_decode_table_batch: Final = _decoder(Page, "table batch")
 _decode_request: Final = _decoder(PeerRequest, "request")
 _decode_notice: Final = _decoder(RegistryNotice, "notice")
 _decode_file_request: Final = _decoder(FileRequest, "request for a file")
@@ -166,6 +166,11 @@ def _readable_frames(encoded: list[msgspec.Raw]) -> list[DatagramFrame]:
         with contextlib.suppress(DecodeError):
             frames.append(_decode_frame(frame))  # type: ignore[arg-type]
     return frames
+
+
+def decode_table_batch(data: bytes | memoryview) -> Page:
+    """Decode a broadcast of the table (clause 3.3). Raises DecodeError."""
+    return _decode_table_batch(data)  # type: ignore[return-value]
 
 
 def decode_request(payload: bytes) -> PeerRequest:

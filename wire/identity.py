@@ -174,7 +174,7 @@ def in_groups_of_four(digits: str) -> str:
 
 
 def sign_table(registry: Identity, batch: bytes) -> bytes:
-    """Return the payload of a TABLE: 64 bytes of signature, then the encoded `TableBatch` (clause
+    """Return the payload of a TABLE: 64 bytes of signature, then the encoded page (clause
     3.3)."""
     return registry.sign(_TABLE, batch) + batch
 
@@ -186,5 +186,5 @@ def is_table_signed(payload: bytes, *, registry: bytes) -> bool:
 
 
 def table_in(payload: bytes) -> bytes:
-    """Return the encoded `TableBatch` of a TABLE. The signature is not checked."""
+    """Return the encoded page of a TABLE. The signature is not checked."""
     return payload[_SIGNATURE_SIZE:]

@@ -76,6 +76,8 @@ class Cells(NamedTuple):
     """How many bytes it takes at most, if the reader knows the person."""
     size_whole: int
     """The same with its key and name."""
+    checked: bytes
+    """What `check` is made over: the key, and the name encoded."""
 
 
 def cells_of(row: Row) -> Cells:
@@ -93,6 +95,7 @@ def cells_of(row: Row) -> Cells:
         said,
         size,
         size + KEY_SIZE + len(name.encode()),
+        identity + _encode(name),
     )
 
 
@@ -117,7 +120,7 @@ def roster_page(
         more,
         b"".join(keys[: len(whole)]),
         b"".join([cells.identity[:CUT_SIZE] for cells in known]),
-        check_of((cells.identity, cells.name) for cells in known),
+        _hashed([cells.checked for cells in known]),
         zlib.compress(_encode(columns), _LEVEL),
     )
 
@@ -159,8 +162,11 @@ def entries_of(page: RosterPage) -> tuple[list[Entry], list[Entry]]:
 def check_of(people: Iterable[tuple[bytes, str]]) -> bytes:
     """Return what shows that the reader knows these people: a hash of their whole keys and names,
     in order."""
-    known = b"".join(identity + _encode(name) for identity, name in people)
-    return hashlib.blake2b(known, digest_size=16, person=b"chatapp roster").digest()
+    return _hashed([identity + _encode(name) for identity, name in people])
+
+
+def _hashed(checked: list[bytes]) -> bytes:
+    return hashlib.blake2b(b"".join(checked), digest_size=16, person=b"chatapp roster").digest()
 
 
 def sight_of(row: Row) -> Sight:

@@ -215,6 +215,10 @@ class RegistryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     storm_span: float = 1.0
     """While there are too many changes to broadcast, the version is announced no more often than
     this."""
+    whole_rows_told: int = 1_000
+    """Datagrams, over all recipients, up to which a broadcast has whole rows, of which five fill one. A
+    larger one is in columns, in which a change of somebody known takes a dozen bytes; whoever talks
+    with them then asks for the card."""
     broadcast_datagrams: int = 8
     """Datagrams in one broadcast. More changes are fetched over the links, where each row travels
     once and is acknowledged."""

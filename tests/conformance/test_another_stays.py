@@ -206,9 +206,11 @@ def test_changes_are_broadcast_in_a_chain() -> None:
         assert payload[:64] == by_hand.signed(
             engine.identity.seed, b"chatapp table 1\0", payload[64:]
         )
-        batches.append(unpacked(payload[64:]))
+        tag, *batch = unpacked(payload[64:])
+        assert tag == 21
+        batches.append(batch)
     assert [batch[0] for batch in batches[1:]] == [batch[1] for batch in batches[:-1]]
     assert batches[0][0] <= version < batches[0][1]
     assert batches[-1][0] == batches[-1][1]
-    assert batches[-1][2] == []
-    assert {row[0][0] for batch in batches for row in batch[2]} == {"alice", "bob"}
+    assert batches[-1][2:] == [False, []]
+    assert {row[0][0] for batch in batches for row in batch[3]} == {"alice", "bob"}

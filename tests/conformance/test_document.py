@@ -218,7 +218,6 @@ def test_fields_of_what_stands_inside_notices() -> None:
     [
         ("3.1", "Card"),
         ("3.2", "Row"),
-        ("3.3", "TableBatch"),
         ("4.2", "Cookie"),
         ("4.3", "Register"),
         ("4.4", "Welcome"),

@@ -97,7 +97,7 @@ from chatapp.wire.messages.table import (
     Row,
     Scope,
     SetStatus,
-    TableBatch,
+    TablePage,
     TableScope,
     Watch,
 )
@@ -174,7 +174,7 @@ def _cards() -> Iterator[tuple[str, Value]]:
 def _table() -> Iterator[tuple[str, Value]]:
     place = ("192.0.2.7", 6_000, Presence.ONLINE, AT // 1_000, 9, VERSION)
     row = encode(Row(ALICE.card, *place, "exam on Friday", "at lunch"))
-    batch = encode(TableBatch(since=AT, version=VERSION, rows=[msgspec.Raw(row)]))
+    batch = encode(TablePage(since=AT, version=VERSION, more=False, rows=[msgspec.Raw(row)]))
     payload = sign_table(REGISTRY.identity, batch)
     yield "row", row
     yield "batch", batch

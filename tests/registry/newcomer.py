@@ -31,7 +31,7 @@ from chatapp.wire.messages.registration import (
     Register,
     Welcome,
 )
-from chatapp.wire.messages.table import Card, TableBatch
+from chatapp.wire.messages.table import Card, Page, TablePage
 from chatapp.wire.sealing import GroupKey
 from chatapp.wire.sessions.session import SessionTable
 
@@ -167,10 +167,18 @@ class Newcomer:
                 frames += decode_frames(payload) if payload else []
         return frames
 
-    def batches(self) -> list[TableBatch]:
+    def batches(self) -> list[TablePage]:
+        """Return the table broadcasts that arrived, with their signatures checked, none of them in
+        columns."""
+        told = self.told()
+        found = [one for one in told if isinstance(one, TablePage)]
+        assert len(found) == len(told)
+        return found
+
+    def told(self) -> list[Page]:
         """Return the table broadcasts that arrived, with their signatures checked."""
         assert self.key is not None
-        found: list[TableBatch] = []
+        found: list[Page] = []
         for data in self.rig.take(self.address):
             if data[0] == Kind.GROUP:
                 payload = self.key.open(data)

@@ -36,7 +36,7 @@ from chatapp.wire.messages.link import AttachFiles, PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import LetterBody, SignedLetter
 from chatapp.wire.messages.registration import Cookie, Hello, Refused, Register, Welcome
 from chatapp.wire.messages.rooms import GroupBody
-from chatapp.wire.messages.table import Card, Row, TableBatch
+from chatapp.wire.messages.table import Card, Row
 
 Message = msgspec.Struct
 Decode = Callable[[bytes], object]
@@ -53,7 +53,6 @@ ALONE: Final[dict[type[Message], Decode]] = {
     Refused: codec.decode_refused,
     Card: codec.decode_card,
     Row: codec.decode_row,
-    TableBatch: codec.decode_table_batch,
     DirectBody: codec.decode_message_body,
     DirectGroupLine: codec.decode_message_body,
     SignedLetter: codec.decode_signed_letter,

@@ -96,7 +96,9 @@ def test_deep_nesting(opening: bytes, depth: int) -> None:
         assert not is_taken_or_refused(decode, opening * depth)
     # The same where the decoder skips what it does not know: rows that stay encoded, elements of a
     # later version.
-    assert not is_taken_or_refused(decode_table_batch, b"\x93\x01\x02\x91" + opening * depth)
+    assert not is_taken_or_refused(
+        decode_table_batch, b"\x95\x15\x01\x02\xc2\x91" + opening * depth
+    )
     assert not is_taken_or_refused(decode_request, b"\x93\x14\x01" + opening * depth)
 
 

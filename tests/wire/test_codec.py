@@ -49,7 +49,7 @@ from chatapp.wire.messages.link import PeerRequest, RegistryNotice
 from chatapp.wire.messages.mail import Letter
 from chatapp.wire.messages.registration import Hello, Ping, ServerPlace
 from chatapp.wire.messages.rooms import EpochKey, GroupBody, GroupLine, RoomInfo, RoomMember, Topic
-from chatapp.wire.messages.table import Row, Sight, TableBatch
+from chatapp.wire.messages.table import Row, Sight, TablePage
 from tests.support.strategies import (
     ALONE,
     FEW,
@@ -131,8 +131,11 @@ def test_a_notice_survives(shape: type[RegistryNotice], data: st.DataObject) -> 
 
 @given(st.lists(messages(Row), max_size=8))
 def test_rows_in_a_batch_are_the_bytes_that_they_were(rows: list[Row]) -> None:
-    batch = TableBatch(since=0, version=1, rows=[msgspec.Raw(encode(row)) for row in rows])
+    batch = TablePage(
+        since=0, version=1, more=False, rows=[msgspec.Raw(encode(row)) for row in rows]
+    )
     read = decode_table_batch(encode(batch))
+    assert isinstance(read, TablePage)
     assert [decode_row(bytes(raw)) for raw in read.rows] == rows
     assert [decode_row(raw) for raw in read.rows] == rows  # as it is done: without a copy
 

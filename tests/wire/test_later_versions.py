@@ -24,7 +24,7 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.limits import DATAGRAM_FRAMES_MAX, HELLO_SIZE
 from chatapp.wire.messages.direct import Ack, Part
 from chatapp.wire.messages.registration import Hello, Ping
-from chatapp.wire.messages.table import Card, Row
+from chatapp.wire.messages.table import Card, Row, TablePage
 from tests.support.strategies import (
     ALONE,
     FEW,
@@ -206,7 +206,8 @@ def test_a_reader_takes_a_hello_in_long_forms(hello: Message) -> None:
 @given(st.lists(messages(Row), max_size=4))
 def test_a_reader_takes_rows_in_long_forms(rows: list[Message]) -> None:
     """Rows of a batch keep their bytes."""
-    batch = decode_table_batch(long_form([0, 1, [_plain(row) for row in rows]]))
+    batch = decode_table_batch(long_form([21, 0, 1, False, [_plain(row) for row in rows]]))
+    assert isinstance(batch, TablePage)
     assert [decode_row(row) for row in batch.rows] == rows
 
 

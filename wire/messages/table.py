@@ -4,7 +4,7 @@ Shapes are arrays in the order of their fields (protocol.md, clause 3).
 """
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -125,15 +125,6 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
         return self.port != 0
 
 
-class TableBatch(msgspec.Struct, frozen=True, array_like=True):
-    """Changed rows, broadcast. Rows stay encoded, so that each is encoded only once for everybody
-    (clause 3.3)."""
-
-    since: Count
-    version: Count
-    rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=64)]
-
-
 class SetStatus(msgspec.Struct, frozen=True, array_like=True, tag=22):
     """Peer to registry: what my row is to say of me (clause 3.8)."""
 
@@ -152,7 +143,8 @@ class FetchTable(msgspec.Struct, frozen=True, array_like=True, tag=20):
 
 class TablePage(msgspec.Struct, frozen=True, array_like=True, tag=21):
     """Registry to peer: rows changed in (since, version]; `more` means that the peer has to ask for
-    the next page."""
+    the next page. Rows stay encoded, so that each is encoded only once for everybody. Broadcast,
+    signed, it is a table batch (clause 3.3)."""
 
     since: Count
     version: Count
@@ -174,6 +166,10 @@ class RosterPage(msgspec.Struct, frozen=True, array_like=True, tag=23):
     check: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
     """A hash of the whole keys and names of the latter."""
     columns: Annotated[bytes, msgspec.Meta(max_length=TABLE_PAGE_MAX)]
+
+
+Page: TypeAlias = TablePage | RosterPage
+"""Changes of the table: the answer to `FetchTable`, or, signed, a broadcast."""
 
 
 class FetchCards(msgspec.Struct, frozen=True, array_like=True, tag=24):

@@ -271,7 +271,14 @@ class Parties:
         self._proof_key = hmac.digest(self._shared, _PROOF, "sha256")
         self.ours: Final = ours
         self.theirs: Final = theirs
-        self.context: Final = context
+        self.context = context
+
+    def under(self, context: bytes) -> "Parties":
+        """Return the same parties with another context. What two keys agree on stays the same, and
+        takes longest."""
+        fresh = copy.copy(self)
+        fresh.context = context
+        return fresh
 
     def handshake(
         self, ephemeral: AgreementKey, prologue: bytes, *, is_initiator: bool

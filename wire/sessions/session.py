@@ -348,6 +348,8 @@ class SessionTable:
         self._pairs: dict[bytes, Pair] = {}
         self._found: dict[bytes, Session | tuple[Pair, OutgoingOpening]] = {}
         self._numbers: dict[bytes, int] = {}
+        self._met_before: dict[bytes, Parties] = {}
+        """Of whom we start over with at the next word: their keys agree on the same."""
         self._ends: list[tuple[float, int, Pair, Session | OutgoingOpening | Early]] = []
         self._ends_made = 0
         self._networks: Buckets[str] = Buckets(
@@ -375,6 +377,7 @@ class SessionTable:
         pair = self._pairs.pop(identity, None)
         if pair is None:
             return
+        self._met_before[identity] = pair.parties
         pair.newest = (float("inf"), 0, 0)
         for begun in (pair.begun, pair.begun_before):
             if begun is not None:
@@ -385,6 +388,7 @@ class SessionTable:
     def forget(self, identity: bytes) -> None:
         """Drop everything shared with a party."""
         self._numbers.pop(identity, None)
+        self._met_before.pop(identity, None)
         pair = self._pairs.pop(identity, None)
         for _, _, whose, ending in self._ends:
             if whose is pair:
@@ -564,7 +568,11 @@ class SessionTable:
         context = None if identity == self._identity else self._context_of(identity)
         if context is None:
             raise SealError("of somebody whom we do not know")
-        parties = Parties(self._static, ours=self._identity, theirs=identity, context=context)
+        before = self._met_before.pop(identity, None)
+        if before is None:
+            parties = Parties(self._static, ours=self._identity, theirs=identity, context=context)
+        else:
+            parties = before.under(context)
         pair = self._pairs[identity] = Pair(parties, self._numbers.get(identity, -1), self.ciphers)
         return pair
 

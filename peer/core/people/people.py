@@ -35,12 +35,12 @@ from chatapp.wire.messages.rooms import GroupPage
 from chatapp.wire.messages.table import (
     CardsShown,
     Found,
+    Page,
     PresenceChanged,
     RosterPage,
     Row,
     SetStatus,
     Sight,
-    TableBatch,
     TablePage,
     TableScope,
 )
@@ -462,8 +462,8 @@ class Roster:
         self.table.cards.ask([contact.identity])
         return self.table.cards.is_awaited(contact.identity)
 
-    def batch_came(self, batch: TableBatch, *, now: float) -> list[tuple[Contact, Change]]:
-        """Take a broadcast of rows. Return whose rows have changed. Raises DecodeError."""
+    def batch_came(self, batch: Page, *, now: float) -> list[tuple[Contact, Change]]:
+        """Take a broadcast. Return whose rows have changed. Raises DecodeError."""
         return self.table.take_batch(batch, wall=self._ctx.wall(now)) or []
 
     def _authors_speak(self, notice: Authored, *, now: float) -> None:

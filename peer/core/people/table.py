@@ -30,11 +30,11 @@ from chatapp.wire.messages.table import (
     By,
     CardsShown,
     FetchTable,
+    Page,
     Presence,
     RosterPage,
     Row,
     Sight,
-    TableBatch,
     TablePage,
     listed_card,
     outdated,
@@ -143,9 +143,7 @@ class Table:
         if self._fetching_since is not None:
             self._fetching_since = now
 
-    def take_page(
-        self, page: TablePage | RosterPage, *, now: float, wall: float
-    ) -> list[tuple[Contact, Change]]:
+    def take_page(self, page: Page, *, now: float, wall: float) -> list[tuple[Contact, Change]]:
         """Take a page of rows from the link, and ask for the next one if there is more. Raises
         DecodeError; the request then counts as not answered."""
         changes: list[tuple[Contact, Change]] = []
@@ -153,6 +151,8 @@ class Table:
         # otherwise a broadcast has overtaken the request
         if is_anew or page.since <= self.version <= page.version:
             rows = self._rows_in(page)
+            if rows is None and self._wants_keys:
+                raise DecodeError("roster", "cut keys although whole ones were asked for")
             if rows is None:
                 self._ask(now, wants_keys=True)
                 return changes
@@ -175,20 +175,26 @@ class Table:
         """Note that we have the rows of all those of whom we are told."""
         self.is_fresh = self._was_fresh = True
 
-    def take_batch(self, batch: TableBatch, *, wall: float) -> list[tuple[Contact, Change]] | None:
-        """Take a broadcast batch. Return None when rows before it are missing: then fetch. Raises
-        DecodeError."""
+    def take_batch(self, batch: Page, *, wall: float) -> list[tuple[Contact, Change]] | None:
+        """Take a broadcast batch. Return None when rows before it are missing, or it names people
+        whom we do not know: then fetch. Raises DecodeError."""
         if batch.version <= self.version:
             return []
-        if batch.since > self.version or not batch.rows:
+        is_listed = isinstance(batch, RosterPage)
+        is_empty = isinstance(batch, TablePage) and not batch.rows
+        if batch.since > self.version or is_empty:
             return None
-        return self._take_rows(list(map(decode_row, batch.rows)), batch.version, wall)
+        rows = self._rows_in(batch)
+        if rows is None:
+            return None
+        return self._take_rows(rows, batch.version, wall, is_listed=is_listed)
 
     def take_cards(self, notice: CardsShown, *, wall: float) -> list[tuple[Contact, Change]]:
         """Take the cards and addresses of rows that we asked for. Presence is left as it is in our
         version of the table: a registry that is killed may forget a change that we have not been
-        told as such. A row that would give somebody another name than the roster did before
-        anything of them was known is not taken. Raises DecodeError."""
+        told as such. An address is not taken over a newer one: a broadcast may have overtaken the
+        link. A row that would give somebody another name than the roster did before anything of
+        them was known is not taken. Raises DecodeError."""
         rows: list[Row] = []
         for row in map(decode_row, notice.rows):
             contact = self.contacts.by_identity(row.card.identity)
@@ -196,8 +202,12 @@ class Table:
                 rows.append(msgspec.structs.replace(row, version=self.version))
             elif not contact.is_bare or contact.name == row.card.name:
                 known = contact.row
+                is_newer = contact.is_current and known.version > row.version
+                placed = known if is_newer else row
                 rows.append(
-                    msgspec.structs.replace(known, card=row.card, host=row.host, port=row.port)
+                    msgspec.structs.replace(
+                        known, card=row.card, host=placed.host, port=placed.port
+                    )
                 )
         return self._take_rows(rows, self.version, wall, is_news=False)
 
@@ -242,7 +252,7 @@ class Table:
         self._fetching_since, self._wants_keys = now, wants_keys
         self._out.requests.append(FetchTable(since=self.known_upto, is_whole=wants_keys))
 
-    def _rows_in(self, page: TablePage | RosterPage) -> list[Row] | None:
+    def _rows_in(self, page: Page) -> list[Row] | None:
         """Return the rows of a page; None if it names people by cut keys whom we do not know.
         Raises DecodeError."""
         if isinstance(page, TablePage):
@@ -251,8 +261,6 @@ class Table:
         contacts = self._with_keys([entry.key for entry in known])
         people = [] if contacts is None else [(one.identity, one.name) for one in contacts]
         if contacts is None or check_of(people) != page.check:
-            if self._wants_keys:
-                raise DecodeError("roster", "cut keys although whole ones were asked for")
             return None
         rows = [self._listed(entry, self.contacts.by_identity(entry.key), page) for entry in whole]
         pairs = zip(known, contacts, strict=True)

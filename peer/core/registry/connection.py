@@ -244,7 +244,10 @@ class RegistryConnection:
             self.link.send(Ping(reference=0), now=now)
         if self.link.is_in_doubt(now):
             self.link.ask(now=now)
-            self._session.ping(now=now)  # by UDP: is it the link or the registry that says nothing?
+            if not self.link.is_within_frame:  # only the link tells then
+                self._session.ping(
+                    now=now
+                )  # by UDP: is it the link or the registry that is silent?
         if self.link.handle_timer(now=now):
             self._cut(now)
         self.follow_up(now=now)

@@ -16,14 +16,15 @@ from chatapp.wire.limits import (
     LINK_STALL_TIMEOUT,
 )
 from chatapp.wire.messages.link import PeerRequest
-from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.messages.registration import AskLease, LeaseNamed, Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
 
 _GROUP_RELAYED: Final = bytes((Kind.GROUP_RELAYED,))
 _RENEWAL: Final = bytes((Kind.RENEWAL,))
+_SIGNS: Final = frozenset(encode(notice)[:2] for notice in (Pong(0, 0), LeaseNamed(0)))
+"""What the answers to signs of life begin with: their lengths and tags."""
 _PONG: Final = encode(Pong(0, 0))[:2]
-"""What a Pong begins with: its length and its tag."""
 STABLE_AFTER: Final = 2.0
 """Seconds after which a link counts as stable: when it breaks after that, we reconnect without a
 pause."""
@@ -111,8 +112,8 @@ class RegistryLink:
         """When its first part came."""
         self._unheard_bytes = 0
         """What we have sent since then."""
-        self._is_asked = False
-        """Whether we have sent a Ping since then to test the link."""
+        self._ask_at = float("inf")
+        """When to send a Ping to test the link."""
         self.keepalive_span = LINK_KEEPALIVE_SPAN
         """Seconds of silence after which the link carries a Ping."""
         self._is_measuring = False
@@ -195,13 +196,15 @@ class RegistryLink:
         self._say(self._session.seal(encode(request)), now)
         if type(request) is Ping:
             self._is_measuring, self._pinged_at = is_first, now
-        else:
+        elif type(request) is not AskLease:
             self._is_of_use = True
 
     def ask(self, *, now: float) -> None:
-        """Send a Ping, because the registry has been silent since we said something."""
+        """Send a Ping, because the registry has been silent since we said something; again and again
+        while the rest of a frame does not come. The answer waits behind it, but what we say tells
+        TCP at the other end at once what was lost, which on a slow link it would find out late."""
         self.send(Ping(reference=0), now=now)
-        self._is_asked = True
+        self._ask_at = now + ASKED_AFTER if self.is_within_frame else float("inf")
 
     def send_group_frame(self, group_frame: bytes, *, now: float) -> None:
         """Queue a group frame, which is sealed already."""
@@ -231,9 +234,9 @@ class RegistryLink:
             payload = b""
         else:
             payload = self._session.open(data)
-            if payload[:2] != _PONG:
+            if payload[:2] not in _SIGNS:
                 self._is_of_use = True
-            elif self._is_measuring and self._unheard_since is not None:
+            elif payload[:2] == _PONG and self._is_measuring and self._unheard_since is not None:
                 self._measured(now - self._unheard_since)
         self._heard(now)
         if now - self._opened_at >= STABLE_AFTER:
@@ -249,6 +252,7 @@ class RegistryLink:
             self.heard_at = now
             if self._unheard_since is not None:
                 self._unheard_since, self._is_measuring = now, False
+                self._ask_at = now + ASKED_AFTER
 
     def read_from(self, *, is_read: bool, now: float) -> None:
         """Note whether the driver reads the link. While it does not, silence says nothing about the
@@ -256,7 +260,7 @@ class RegistryLink:
         if is_read is not self._is_read:
             self._is_read = is_read
             if self._unheard_since is not None:
-                self._unheard_since, self._is_asked = now, False
+                self._unheard_since, self._ask_at = now, now + ASKED_AFTER
 
     def is_keepalive_due(self, now: float) -> bool:
         """Return whether to send a Ping, as a sign of life and to learn of a newer table."""
@@ -273,8 +277,7 @@ class RegistryLink:
             self.state is LinkState.UP
             and self._unheard_since is not None
             and self._is_read
-            and not self._is_asked
-            and now >= self._unheard_since + ASKED_AFTER
+            and now >= self._ask_at
         )
 
     def handle_timer(self, *, now: float) -> bool:
@@ -304,9 +307,9 @@ class RegistryLink:
             due = min(due, renewal)
         if self._unheard_since is None or not self._is_read:
             return due
-        return min(
-            due, self._unheard_since + (self._stall_timeout() if self._is_asked else ASKED_AFTER)
-        )
+        if self._ask_at <= self._unheard_since + LINK_STALL_TIMEOUT:
+            return min(due, self._ask_at)
+        return min(due, self._unheard_since + self._stall_timeout())
 
     def bytes_to_send(self) -> list[bytes]:
         """Return the bytes for the connection, once, in order."""
@@ -332,7 +335,7 @@ class RegistryLink:
         self._spoke_at = now
         self._unheard_bytes += len(body)
         if self._unheard_since is None:
-            self._unheard_since, self._is_asked = now, False
+            self._unheard_since, self._ask_at = now, now + ASKED_AFTER
 
     def _renewal_due(self) -> float | None:
         """Return when to begin a renewal; None for not at all. An idle link keeps its keys, which
@@ -362,7 +365,7 @@ class RegistryLink:
         if late < 0:
             return False
         if late >= LATE_AFTER:
-            self._unheard_since, self._is_asked = now, False
+            self._unheard_since, self._ask_at = now, now + ASKED_AFTER
             return False
         self.stalled_since = self._unheard_since
         return True

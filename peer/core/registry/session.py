@@ -126,10 +126,12 @@ class Question:
     """A question to the registry: sent at once, again after each `ack_timeout`, and given up after
     `tries` attempts."""
 
-    __slots__ = ("_next_at", "_policy", "_tries", "asked_at", "reference")
+    __slots__ = ("_next_at", "_policy", "_span", "_tries", "asked_at", "reference")
 
-    def __init__(self, policy: Policy, *, reference: int, now: float) -> None:
+    def __init__(self, policy: Policy, *, reference: int, span: float, now: float) -> None:
+        """`span`: seconds from one attempt to the next, if they are more than `ack_timeout`."""
         self._policy: Final = policy
+        self._span: Final = max(span, policy.ack_timeout)
         self._tries = 0
         self._next_at = now
         self.reference: Final = reference
@@ -151,12 +153,20 @@ class Question:
         if self.is_over(now) or now < self._next_at:
             return False
         self._tries += 1
-        self._next_at = now + self._policy.ack_timeout
+        self._next_at = now + self._span
         return True
 
     def is_over(self, now: float) -> bool:
         """Whether all tries were made and the last one was waited for."""
         return self._tries >= self._policy.tries and now >= self._next_at
+
+
+ANSWERED_WITHIN: Final = 1.5
+"""What a REGISTER has to be answered, in times that its HELLO took: they are equally long, and on a
+slow link each repeat delays what comes."""
+
+ANSWERED_WITHIN_MOST: Final = 2.0
+"""Seconds that it has at most."""
 
 
 class Backoff:
@@ -272,6 +282,8 @@ class RegistrySession:
         """When something of the registry last came on the link."""
         self._is_linked = False
         self._asked_at = float("-inf")
+        self._greeted: dict[Address, float] = {}
+        """When the present HELLO was first sent to each server."""
 
     @property
     def is_linked(self) -> bool:
@@ -637,9 +649,13 @@ class RegistrySession:
         self._is_leave_doubtful = after is State.LEAVING and before is not State.REGISTERED
         if after is State.GREETING or self._is_leave_doubtful:
             self._handshake.begin()
+            self._greeted.clear()
         if after is State.REGISTERING:
             self._version_at_register, self._is_cookie_renewed = self.table_version, False
-        if after in (State.GREETING, State.REGISTERING, State.LEAVING):
+        if after is State.REGISTERING:
+            taken = now - self._greeted.get(self.address, now)
+            self._ask(now, span=min(ANSWERED_WITHIN * taken, ANSWERED_WITHIN_MOST))
+        elif after in (State.GREETING, State.LEAVING):
             self._ask(now)
         elif after is State.PAUSING:
             self._pause_until = self._pause_end(now)
@@ -705,9 +721,9 @@ class RegistrySession:
             self._tell_foreign_servers()
         self._ctx.status.is_lost = True
 
-    def _ask(self, now: float) -> None:
+    def _ask(self, now: float, *, span: float = 0.0) -> None:
         self._question = Question(
-            self._ctx.policy, reference=self._ctx.rng.getrandbits(32), now=now
+            self._ctx.policy, reference=self._ctx.rng.getrandbits(32), span=span, now=now
         )
         self._next_ping = None
         self._asked_at = now
@@ -722,6 +738,8 @@ class RegistrySession:
             hello, tries = self._handshake.hello(), self._ctx.policy.tries
             asked = self.servers.asked_at(self._question.attempt, tries=tries)
             self.outgoing += [(hello, address) for address in asked]
+            for address in asked:
+                self._greeted.setdefault(address, now)
             return
         self.outgoing += [(datagram, self.address) for datagram in self._wording(now)]
         if self._is_leave_doubtful:

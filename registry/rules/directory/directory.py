@@ -22,6 +22,7 @@ from chatapp.wire.codec import GROUP_OVERHEAD, encode
 from chatapp.wire.identity import Identity, sign_table
 from chatapp.wire.limits import (
     BUCKETS_MAX,
+    CUT_SIZE,
     DATAGRAM_MAX,
     NAMES_MAX,
     RELEASED_TOLD_MAX,
@@ -32,9 +33,18 @@ from chatapp.wire.limits import (
     ROWS_TOLD_WHOLE,
 )
 from chatapp.wire.messages.registration import RefusalReason
-from chatapp.wire.messages.table import ONLINE, Card, CardsShown, Presence, Row, TableBatch
+from chatapp.wire.messages.table import (
+    ONLINE,
+    Card,
+    CardsShown,
+    Page,
+    Presence,
+    RosterPage,
+    Row,
+    TablePage,
+)
 from chatapp.wire.names import name_key
-from chatapp.wire.roster import Cells
+from chatapp.wire.roster import KEY_SIZE, Cells
 
 _NOWHERE: Final = Address("", 0)
 
@@ -305,9 +315,10 @@ class Directory:
             and not names.is_open(key, card.identity, code)
         ):
             return RefusalReason.BAD_CODE if code else RefusalReason.KEPT_FOR_OPERATOR
-        if names.is_taken(card.name, card.identity, code):
+        is_own = person is not None and key == person.name_key
+        if not is_own and names.is_taken(card.name, card.identity, code):
             return RefusalReason.NAME_TAKEN
-        if self.names.holder(key) is None and len(self.names) >= self._names_max:
+        if not is_own and self.names.holder(key) is None and len(self.names) >= self._names_max:
             return RefusalReason.FULL
         if person is None:
             return None
@@ -526,10 +537,13 @@ class Directory:
 # --- broadcasts of the table: when its changes are announced, and the signed batches (clause 3).
 
 _SIGNATURE_SIZE = 64
-_BATCH_OVERHEAD = 1 + 9 + 9 + 3
-"""Bytes of an encoded `TableBatch` beside its rows: the array, two versions, the rows' array."""
-_ROWS_SIZE = DATAGRAM_MAX - GROUP_OVERHEAD - _SIGNATURE_SIZE - _BATCH_OVERHEAD
+_BATCH_SIZE: Final = DATAGRAM_MAX - GROUP_OVERHEAD - _SIGNATURE_SIZE
+_ROWS_SIZE: Final = _BATCH_SIZE - 24
+"""Bytes of the rows in a `TablePage`, beside the array, its tag, two versions, `more` and the array
+of rows."""
 _ROWS_MAX = 64
+_COLUMNS_SIZE: Final = _BATCH_SIZE - 72
+"""The same of the entries in a `RosterPage` that deflate by nothing. Mostly twice as many fit."""
 
 
 class TableBroadcaster:
@@ -563,7 +577,7 @@ class TableBroadcaster:
         if self._due_at is None:
             self._repeat_at = None
             return [self._announcement()]
-        payloads, policy = self._changes(now), self._policy
+        payloads, policy = self._changes(audience, now), self._policy
         self.broadcasts += 1
         takes = len(payloads) * max(audience / policy.broadcasts_per_second, policy.datagram_span)
         self._quiet_until = max(self._quiet_until, now + max(policy.busy_span, takes))
@@ -580,18 +594,46 @@ class TableBroadcaster:
         come before their rows, and everybody would fetch these."""
         return self._repeat_at if self._due_at is None else self._due_at
 
-    def _changes(self, now: float) -> list[bytes]:
-        batches: list[TableBatch] = []
+    def _changes(self, audience: int, now: float) -> list[bytes]:
+        """Return the batches of what has changed: with whole rows, as long as these are not too
+        many datagrams for all together, else in columns."""
+        policy = self._policy
+        whole = min(policy.whole_rows_told // max(audience, 1), policy.broadcast_datagrams)
+        pages = self._chain(self._whole_rows, most=max(whole, 1))
+        if pages is None:
+            pages = self._chain(self._columns, most=policy.broadcast_datagrams)
+        if pages is None:
+            return self._storm(now)
+        self._sent, self._due_at = self._table.version, None
+        self.rows += sum(map(_row_count, pages))
+        return [self._signed(page) for page in pages]
+
+    def _chain(self, page_after: Callable[[int], Page], *, most: int) -> list[Page] | None:
+        """Return pages of all that has changed since the last broadcast; None if they are too
+        many."""
+        pages: list[Page] = []
         since = self._sent
         while since < self._table.version:
-            delta = self._table.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
-            if len(batches) == self._policy.broadcast_datagrams:
-                return self._storm(now)
-            batches.append(TableBatch(since, delta.version, delta.rows))
-            since = delta.version
-        self._sent, self._due_at = since, None
-        self.rows += sum(len(batch.rows) for batch in batches)
-        return [self._signed(batch) for batch in batches]
+            if len(pages) == most:
+                return None
+            pages.append(page_after(since))
+            since = pages[-1].version
+        return pages
+
+    def _whole_rows(self, since: int) -> Page:
+        delta = self._table.delta(since, bytes_max=_ROWS_SIZE, rows_max=_ROWS_MAX)
+        return TablePage(since, delta.version, delta.more, delta.rows)
+
+    def _columns(self, since: int) -> Page:
+        """Return the changes after a version in columns: as many as deflated fill a datagram,
+        mostly."""
+        room = 2 * _COLUMNS_SIZE
+        while True:
+            page = self._table.roster(since, known_upto=self._sent, bytes_max=room)
+            size = len(encode(page))
+            if size <= _BATCH_SIZE or room <= _COLUMNS_SIZE:
+                return page
+            room = max(room * _COLUMNS_SIZE // size, _COLUMNS_SIZE)
 
     def _storm(self, now: float) -> list[bytes]:
         """Announce the version alone: the changes are too many for datagrams, so peers fetch them.
@@ -602,7 +644,13 @@ class TableBroadcaster:
         return [self._announcement()]
 
     def _announcement(self) -> bytes:
-        return self._signed(TableBatch(self._sent, self._sent, []))
+        return self._signed(TablePage(self._sent, self._sent, more=False, rows=[]))
 
-    def _signed(self, batch: TableBatch) -> bytes:
-        return sign_table(self._identity, encode(batch))
+    def _signed(self, page: Page) -> bytes:
+        return sign_table(self._identity, encode(page))
+
+
+def _row_count(page: Page) -> int:
+    if isinstance(page, RosterPage):
+        return len(page.keys) // KEY_SIZE + len(page.cuts) // CUT_SIZE
+    return len(page.rows)

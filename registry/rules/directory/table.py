@@ -251,10 +251,13 @@ class Table(Generic[Entry]):
         """Return a page that nobody has asked for yet."""
         delta = self.delta(since, bytes_max=TABLE_PAGE_MAX, rows_max=self._rows_whole)
         if delta.more and len(delta.rows) == self._rows_whole:
-            return self._roster(since, is_whole=is_whole)
+            return self.roster(since, known_upto=-1 if is_whole else since)
         return TablePage(since, delta.version, delta.more, delta.rows)
 
-    def _roster(self, since: int, *, is_whole: bool) -> RosterPage:
+    def roster(self, since: int, *, known_upto: int, bytes_max: int = TABLE_PAGE_MAX) -> RosterPage:
+        """Return the oldest changes after `since` in columns, as many as fit before these are
+        deflated. `known_upto`: the version up to which the reader knows everybody's name. Between
+        that and `since` a name may have been told first of somebody who has changed again."""
         _, entries, begin = self._changes.walk(since)
         whole: list[Cells] = []
         known: list[Cells] = []
@@ -264,9 +267,9 @@ class Table(Generic[Entry]):
                 continue
             if entry.encoded is None or (cells := entry.cells) is None:
                 cells = entry.cells = cells_of(_rows.decode(entry.row()))
-            is_new = is_whole or entry.named_at > since
+            is_new = entry.named_at > known_upto
             size += cells.size_whole if is_new else cells.size
-            if size > TABLE_PAGE_MAX:
+            if size > bytes_max:
                 more = True
                 break
             (whole if is_new else known).append(cells)

@@ -19,7 +19,7 @@ from chatapp.wire.limits import TEXT_MAX
 from chatapp.wire.messages.direct import Ack, DatagramRelayed, DirectBody, Part, RelayDatagram
 from chatapp.wire.messages.mail import DepositMail
 from chatapp.wire.messages.registration import Leave, Left
-from chatapp.wire.messages.table import FetchTable, TableBatch, TablePage
+from chatapp.wire.messages.table import FetchTable, TablePage
 from chatapp.wire.sealing import GroupKey
 from tests.peer.core.cast import POLICY, SERVER, Porter, Someone, raw
 from tests.peer.core.core_driver import KEY, CoreDriver
@@ -91,13 +91,13 @@ def test_a_member_cannot_silence_the_table_of_others(node: CoreDriver) -> None:
     forger._counter = 2**62
     node.hears(bytes(forger.seal(0, b"x" * 99)))
     carol = Someone("carol")
-    batch = encode(TableBatch(100, 101, raw(carol.row(101))))
+    batch = encode(TablePage(100, 101, False, raw(carol.row(101))))
     node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)))
     assert node.core.table_version == 101
 
 
 def test_a_batch_signed_by_another_key_is_ignored(node: CoreDriver) -> None:
-    batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
+    batch = encode(TablePage(100, 101, False, raw(Someone("carol").row(101))))
     node.hears(node.key.seal(0, sign_table(BOB.identity, batch)))
     node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)), STRANGE)
     assert node.core.table_version == 100
@@ -114,7 +114,10 @@ def test_only_a_batch_with_news_is_worth_checking(
         return is_table_signed(payload, registry=registry)
 
     monkeypatch.setattr(core, "is_table_signed", check)
-    for batch in (TableBatch(100, 101, raw(Someone("carol").row(101))), TableBatch(101, 101, [])):
+    for batch in (
+        TablePage(100, 101, False, raw(Someone("carol").row(101))),
+        TablePage(101, 101, False, []),
+    ):
         node.hears(node.key.seal(0, sign_table(node.porter.identity, encode(batch))))
     assert node.core.table_version == 101
     assert len(checked) == 1
@@ -155,7 +158,7 @@ class TestARegistryThatWasPutBack:
         while not (hellos := node.sent(Kind.HELLO)):
             node.pass_time(0.1)
         node.hears(bytes((Kind.COOKIE,)) + node.porter.cookie(hellos[-1]))
-        batch = encode(TableBatch(100, 101, raw(Someone("carol").row(101))))
+        batch = encode(TablePage(100, 101, False, raw(Someone("carol").row(101))))
         node.hears(node.key.seal(0, sign_table(node.porter.identity, batch)))
         register = node.sent(Kind.REGISTER)[-1]
         node.hears(bytes((Kind.WELCOME,)) + node.porter.welcome(register, version=100))

@@ -7,7 +7,8 @@ import pytest
 from chatapp.peer.api import events
 from chatapp.peer.api.events import MessageReason, MessageState
 from chatapp.peer.core.context import RegistryReach
-from chatapp.wire.codec import Kind
+from chatapp.wire.codec import Kind, encode
+from chatapp.wire.identity import sign_table
 from chatapp.wire.messages.mail import DepositMail, MailBatch
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
 from chatapp.wire.messages.table import (
@@ -16,7 +17,6 @@ from chatapp.wire.messages.table import (
     FetchTable,
     Presence,
     Row,
-    TableBatch,
     TablePage,
 )
 from chatapp.wire.roster import cells_of, roster_page
@@ -206,11 +206,49 @@ def test_cut_keys_that_do_not_fit_are_asked_for_whole(other: str) -> None:
     assert alice.core.dropped["frame"] == 1
 
 
+def broadcast(alice: CoreDriver, *rows: Row, known: tuple[Row, ...] = (), late: int = 0) -> None:
+    """Broadcast changes in columns, in a batch that begins `late` versions after hers."""
+    begin = alice.core.table_version + late
+    page = roster_page(
+        begin,
+        begin + 10,
+        more=False,
+        whole=[cells_of(row) for row in rows],
+        known=[cells_of(row) for row in known],
+    )
+    alice.hears(alice.key.seal(0, sign_table(alice.porter.identity, encode(page))))
+
+
+def test_a_batch_in_columns_tells_of_all_in_it() -> None:
+    alice = node(known=(BOB.row(1),))
+    version = alice.core.table_version
+    broadcast(alice, CAROL.row(), known=(BOB.row(online=False),))
+    assert [(one.name, one.online) for one in alice.core.people()] == [
+        ("bob", False),
+        ("carol", True),
+    ]
+    assert alice.core.table_version == version + 10
+    assert alice.asked() == []
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_of_a_batch_that_does_not_fit_nothing_is_taken_and_rows_are_fetched(late: int) -> None:
+    """It names somebody unknown by a cut key, or what is before it is missing."""
+    alice = node(known=(BOB.row(1),))
+    version = alice.core.table_version
+    broadcast(alice, known=(BOB.row(online=False) if late else CAROL.row(),), late=late)
+    assert [(one.name, one.online) for one in alice.core.people()] == [("bob", True)]
+    assert alice.core.table_version == version
+    assert alice.asked() == [FetchTable(since=version)]
+    broadcast(alice, known=(CAROL.row(),))  # while the answer is on its way
+    assert alice.asked() == []
+
+
 def test_a_broadcast_row_makes_somebody_current_at_once() -> None:
     alice = node(BOB.row())
     version = alice.core.table_version
     moved = msgspec.structs.replace(BOB.row(version + 1), port=9_999)
-    alice.core.roster.batch_came(TableBatch(version, version + 1, raw(moved)), now=alice.now)
+    alice.core.roster.batch_came(TablePage(version, version + 1, False, raw(moved)), now=alice.now)
     say(alice)
     assert cards(alice) == [] and len(alice.sealed()) == 1
 
@@ -220,9 +258,24 @@ def test_a_card_that_comes_late_does_not_undo_what_changed_since() -> None:
     asked_at = alice.core.table_version
     alice.core.roster.awaits_card(next(iter(alice.core.roster.contacts)))
     gone = BOB.row(asked_at + 1, online=False)
-    alice.core.roster.batch_came(TableBatch(asked_at, asked_at + 1, raw(gone)), now=alice.now)
+    alice.core.roster.batch_came(TablePage(asked_at, asked_at + 1, False, raw(gone)), now=alice.now)
     alice.told(CardsShown(asked_at, raw(BOB.row())))
     assert [one.online for one in alice.core.people()] == [False]
+
+
+def test_a_card_that_comes_late_brings_no_older_address() -> None:
+    """A broadcast may overtake the link: Bob had left when his row was read, and is back."""
+    alice = node(BOB.row())
+    asked_at = alice.core.table_version
+    alice.core.roster.awaits_card(next(iter(alice.core.roster.contacts)))
+    back = BOB.row(asked_at + 1)
+    alice.core.roster.batch_came(TableBatch(asked_at, asked_at + 1, raw(back)), now=alice.now)
+    gone = msgspec.structs.replace(BOB.row(asked_at, online=False), host="", port=0)
+    alice.told(CardsShown(asked_at, raw(gone)))
+    (bob,) = [one for one in alice.core.people() if one.name == "bob"]
+    assert (bob.host, bob.port) == (back.host, back.port)
+    contact = alice.core.roster.contacts.by_identity(BOB.id)
+    assert contact is not None and contact.row.port == back.port
 
 
 def test_more_of_a_table_is_asked_for_with_whole_keys() -> None:

@@ -13,7 +13,7 @@ from chatapp.peer.api.events import KeyChanged, TableChanged
 from chatapp.peer.core.people.table import FETCH_TIMEOUT, Table
 from chatapp.peer.core.records import RowsSaved
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.messages.table import FetchTable, Row, TableBatch, TablePage
+from chatapp.wire.messages.table import FetchTable, Row, TablePage
 from tests.peer.core.cast import WALL, Someone, raw
 
 PEOPLE = [Someone(f"p{number}") for number in range(4)]
@@ -32,7 +32,10 @@ class Copy:
 
     def batch(self, since: int, version: int, *rows: Row) -> bool:
         """Apply a batch; return False if rows are missing."""
-        return self.table.take_batch(TableBatch(since, version, raw(*rows)), wall=WALL) is not None
+        return (
+            self.table.take_batch(TablePage(since, version, False, raw(*rows)), wall=WALL)
+            is not None
+        )
 
     def page(
         self, since: int, version: int, *rows: Row, more: bool = False, now: float = 0.0

@@ -16,7 +16,7 @@ from chatapp.wire.errors import SealError
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT, LINK_KEEPALIVE_SPAN, LINK_STALL_TIMEOUT
 from chatapp.wire.messages.link import Attach
 from chatapp.wire.messages.mail import MailSaved
-from chatapp.wire.messages.registration import Ping, Pong
+from chatapp.wire.messages.registration import AskLease, LeaseNamed, Ping, Pong
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
@@ -314,6 +314,22 @@ class TestALinkThatStandsStill:
         assert not wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT - 0.1)
         assert wire.end.handle_timer(now=wire.now + LINK_STALL_TIMEOUT)
 
+    def test_it_is_asked_again_and_again_while_the_rest_of_a_page_does_not_come(
+        self, wire: Wire
+    ) -> None:
+        wire.now += 2.0
+        wire.end.progressed(800, now=wire.now)
+        began, asked = wire.now, []
+        while not wire.end.handle_timer(now=wire.now):
+            due = wire.end.next_timer()
+            assert due is not None
+            wire.now = due
+            if wire.end.is_in_doubt(wire.now):
+                wire.end.ask(now=wire.now)
+                asked.append(wire.now - began)
+        assert asked == [2.5, 5.0, 7.5, 10.0]
+        assert wire.now == began + LINK_STALL_TIMEOUT
+
     def test_a_frame_that_nobody_ends_does_not_keep_it(self, wire: Wire) -> None:
         """Somebody on the way, who can send any bytes and has no keys."""
         began = wire.now
@@ -422,6 +438,11 @@ class TestRenewal:
             assert wire.end.renewals == turn
 
     def test_an_idle_link_is_not_until_it_is_of_use_again(self, wire: Wire) -> None:
+        self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
+        assert not wire.renews()
+        wire.end.send(AskLease(is_slow=True), now=wire.now)
+        wire.hears(LeaseNamed(300))
+        assert wire.said() == [AskLease(is_slow=True)]
         self.idle_until(wire, wire.now + 10 * RENEW_AFTER)
         assert not wire.renews()
         wire.hears(MailSaved(1))

@@ -169,6 +169,33 @@ def test_a_register_is_tried_five_times_half_a_second_apart() -> None:
     assert scene.told() == [Notice.LOST]
 
 
+@pytest.mark.parametrize(("took", "span"), [(0.2, 0.5), (0.6, 0.9), (1.9, 2.0)])
+def test_a_register_waits_longer_where_the_hello_was_answered_late(
+    took: float, span: float
+) -> None:
+    """Clause 4.6."""
+    scene = Scene()
+    hello = scene.start()
+    scene.pass_time(took)
+    scene.greet(hello)
+    sent = scene.pass_time(5 * span - 0.01)
+    assert [at for at, _ in sent] == pytest.approx([span, 2 * span, 3 * span, 4 * span])
+    scene.pass_time(0.02)
+    assert scene.told() == [Notice.LOST]
+
+
+def test_a_server_that_was_asked_late_is_not_slow_for_it() -> None:
+    other = Address("192.0.2.99", 5_000)
+    scene = Scene()
+    scene.session.servers.add([other])
+    hello = scene.start()
+    scene.pass_time(0.6)
+    scene.session.receive_cookie(scene.porter.cookie(hello), other, now=scene.now)
+    assert scene.session.address == other
+    scene.session.datagrams_to_send()
+    assert [at for at, _ in scene.pass_time(0.6)] == [0.5]
+
+
 def test_each_search_has_a_nonce_of_its_own_and_none_is_later_than_five_seconds() -> None:
     scene = Scene()
     scene.start()

@@ -13,7 +13,7 @@ from chatapp.peer.faces.web.limits import (
     TRIES_WAITING_PER_NETWORK,
     WINDOWS_MAX,
 )
-from chatapp.peer.faces.web.members.app import ACTIONS
+from chatapp.peer.faces.web.members.actions import ACTIONS
 from chatapp.peer.words import accounts as words
 from tests.peer.faces.web.accounts.desk import PASSPHRASE, Browser, Desk, desk  # noqa: F401
 from tests.peer.faces.windows import until
