@@ -95,20 +95,22 @@ class Browser:
         return answer
 
     async def watch(self, path: str) -> None:
-        """Take the stream of news, and note when what is awaited comes."""
+        """Take the stream of news, and note when what is awaited comes. What is seen is told beside
+        that, once a line, as a page does: the stream is read all the time."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(self._head("GET", path, {"accept": "text/event-stream"}))
             tail = b""
-            while data := await reader.read(1 << 16):
-                self.bytes_heard += len(data)
-                tail += data
-                if self._awaited in tail:
-                    self.heard[self._awaited.decode()] = time.monotonic()
-                    self.news.set()
-                    if keys := _KEYS.findall(tail):
-                        await self.look(keys[-1].decode())
-                tail = tail[-_TAIL:]
+            async with asyncio.TaskGroup() as looks:
+                while data := await reader.read(1 << 16):
+                    self.bytes_heard += len(data)
+                    tail += data
+                    if self._awaited in tail and not self.news.is_set():
+                        self.heard[self._awaited.decode()] = time.monotonic()
+                        self.news.set()
+                        if keys := _KEYS.findall(tail):
+                            looks.create_task(self.look(keys[-1].decode()))
+                    tail = tail[-_TAIL:]
         finally:
             writer.close()
 
@@ -133,6 +135,9 @@ class Member(Browser):
             raise Failed(f"{name} gets no account: {answer.status}")
         place = answer.headers["location"]
         opened = await self.ask(place)
+        while (again := opened.headers.get("retry-after")) is not None:  # a browser does so itself
+            await asyncio.sleep(float(again))
+            opened = await self.ask(place)
         if opened.status != 303:
             raise Failed(f"{name} gets no window: {opened.status} {opened.text}")
         self.window = place + opened.headers["location"]

@@ -170,7 +170,11 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
     await alice.page.route("**/do/say", is_killed, times=1)
     await alice.says("stored, and not answered")
     await expect(alice.page.locator("#banner")).to_be_visible()
-    desk.gateway = await desk.start_gateway()
+    window = alice.page.url.partition("?")[0]
+    async with alice.page.expect_response(
+        lambda one: "/events?" in one.url and not one.url.startswith(window)
+    ):  # the news of a new window
+        desk.gateway = await desk.start_gateway()
     await expect(alice.page.locator("#banner")).to_be_hidden()
     desk.gateway.signal(signal.SIGSTOP)
     await alice.says("never read")

@@ -8,6 +8,7 @@ the one for all.
 
 import asyncio
 import logging
+import math
 import time
 import traceback
 from collections import Counter, OrderedDict, deque
@@ -25,6 +26,9 @@ from chatapp.peer.faces.web.limits import (
     IDLE_MAX,
     IDLE_PER_NETWORK,
     LOG_LINE_EVERY,
+    OPENINGS_AT_ONCE,
+    OPENINGS_WAITING_MAX,
+    OPENINGS_WAITING_PER_NETWORK,
 )
 from chatapp.wire.errors import quoted
 
@@ -105,20 +109,38 @@ class Crowd(Generic[T]):
                 del self._of[network]
 
 
+class TurnsFull(Exception):
+    """Too many wait for a turn."""
+
+
 class FairTurns:
-    """Lets one piece of work be done at a time. Networks take turns, so one that asks for much
+    """Lets a few pieces of work be done at a time. Networks take turns, so one that asks for much
     waits for itself."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, at_once: int = 1, of_network: float = math.inf, in_all: float = math.inf
+    ) -> None:
+        """`at_once`: how many hold a turn. `of_network`, `in_all`: how many of one network wait at
+        most, and of all together."""
+        self._at_once: Final = at_once
+        self._of_network_max: Final = of_network
+        self._in_all_max: Final = in_all
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        self._is_taken = False
+        self._held = 0
+
+    def waiting(self, network: str | None = None) -> int:
+        """Return how many wait: of one network, or of all."""
+        if network is not None:
+            return len(self._waiting.get(network, ()))
+        return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
     async def turn(self, network: str) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it."""
-        if self._is_taken:
+        """Wait for a turn, and hold it. Raises TurnsFull."""
+        if self._held < self._at_once:
+            self._held += 1
+        else:
             await self._wait(network)
-        self._is_taken = True
         try:
             yield
         finally:
@@ -126,13 +148,19 @@ class FairTurns:
             asyncio.get_running_loop().call_soon(self._pass_on)
 
     async def _wait(self, network: str) -> None:
+        if self.waiting(network) >= self._of_network_max or self.waiting() >= self._in_all_max:
+            raise TurnsFull
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(network, deque()).append(mine)
         try:
             await mine
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
+            if not mine.cancelled():
                 self._pass_on()
+            elif mine in (waiting := self._waiting.get(network, deque())):
+                waiting.remove(mine)
+                if not waiting:
+                    del self._waiting[network]
             raise
 
     def _pass_on(self) -> None:
@@ -141,10 +169,10 @@ class FairTurns:
             first = waiting.popleft()
             if waiting:
                 self._waiting[network] = waiting
-            if not first.done():
+            if not first.done():  # it may have been cancelled a moment ago
                 first.set_result(None)
                 return
-        self._is_taken = False
+        self._held -= 1
 
 
 class Incidents:
@@ -202,4 +230,10 @@ class WebBudget:
         """Bytes of requests that arrive and of answers that are not taken yet."""
         self.turns: Final = FairTurns()
         """For pages, which cost most."""
+        self.openings: Final = FairTurns(
+            at_once=OPENINGS_AT_ONCE,
+            of_network=OPENINGS_WAITING_PER_NETWORK,
+            in_all=OPENINGS_WAITING_MAX,
+        )
+        """For members' windows, and the nodes that begin with them."""
         self.incidents: Final = Incidents()

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatapp.peer.faces.web.budget import Ledger, WebBudget
+from chatapp.peer.faces.web.budget import Ledger, TurnsFull, WebBudget
 from chatapp.peer.faces.web.limits import (
     BODY_MAX,
     BODY_WITHIN,
@@ -70,6 +70,11 @@ TOO_MUCH: Final = Refusal(
 )
 TOO_SLOW: Final = Refusal(408, "The request did not arrive in time.")
 FAULT: Final = Refusal(500, "Something went wrong here.")
+CROWDED: Final = Refusal(
+    503,
+    "Too many people come in at this moment; try again in a few seconds.",
+    {"retry-after": "5", "refresh": "5"},  # by itself, if it is a page
+)
 TOO_MANY: Final = Refusal(
     429, "Too many requests of your address; try again in a moment.", {"retry-after": "5"}
 )
@@ -210,6 +215,8 @@ class Guard:
             await self._app(scope, body.bounded(scope, receive), send)
         except RequestRefused as refused:
             return refused.refusal
+        except TurnsFull:
+            return CROWDED
         except ClientDisconnect:
             self._budget.incidents.note("cut by the client")
         except Exception as error:  # noqa: BLE001 - a bug in one page must not fill the log, nor end the others

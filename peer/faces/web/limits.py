@@ -101,6 +101,17 @@ silent longest goes."""
 WINDOW_STAYS: Final = 60.0
 """Seconds for which a window without a browser stays: one that reloads, or that was cut off."""
 
+OPENINGS_AT_ONCE: Final = 4
+"""Windows of members that are opened at a time: whoever comes later waits, and those who are in go on
+reading."""
+
+OPENINGS_WAITING_MAX: Final = 1_000
+"""Windows that wait for that: as many as there may be accounts. Their browsers came together, after a
+restart."""
+
+OPENINGS_WAITING_PER_NETWORK: Final = 400
+"""The same of one network: a school behind one address. Networks take turns."""
+
 LINES_SHOWN: Final = 150
 """Lines of a conversation on a page of a person, and by how many more it grows at a time."""
 
@@ -209,6 +220,9 @@ DESCRIPTORS_PER_SESSION: Final = 2
 """Descriptors that a visit takes beside the connections of its browser: a UDP port, and a link to
 the registry."""
 
+DESCRIPTORS_PER_MEMBER: Final = 20
+"""The same of a member with a window or two: a node's files, sockets and its link, and both ends of each
+window's connection to it."""
 
 ACCOUNTS_MAX: Final = 1_000
 """Accounts that a web desk may be told to keep: each has 64 MiB of its disk at most."""

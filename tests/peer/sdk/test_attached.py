@@ -14,7 +14,7 @@ import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
-from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotRunning
+from chatapp.peer.api.errors import AlreadyOpen, NotOpen, NotResponding, NotRunning
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.api.requests import ListUnshown, Outcome, React, Request
 from chatapp.peer.api.state import PeerState
@@ -436,6 +436,18 @@ async def test_no_more_clients_than_are_allowed(
 
 
 # --- beginning and end
+
+
+async def test_a_program_that_is_stopped_is_told_and_a_busy_one_that_waits_for_itself_is_not(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapp.peer.node.attached.ANSWERS_WITHIN", 0.0)
+    async with offered(village, "alice"):
+        async with attached(village, "alice"):
+            pass
+        monkeypatch.setattr("chatapp.peer.node.attached.holder_of", lambda _: (1, 5_000))
+        with pytest.raises(NotResponding):
+            await attached(village, "alice").open()
 
 
 async def test_without_a_program_there_is_nothing_to_attach_to(village: Village) -> None:

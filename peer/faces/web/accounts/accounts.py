@@ -119,13 +119,13 @@ class Accounts:
 
     async def sign_in(self, name: str, passphrase: str, network: str) -> tuple[Account, bytes]:
         """Return the account of a name, and what opens its folder. Takes equally long whether or
-        not there is one. Raises WrongPassphrase, TooManyTries."""
+        not there is one. Raises WrongPassphrase, TooManyTries, TurnsFull."""
         key = _key(name)
         self.tries.take(key, network)
         account = self._by_key.get(key)
         lock = self._nobody if account is None else account.record.lock
         assert lock is not None
-        async with self.tries.turn(network):
+        async with self.tries.turns.turn(network):
             secret = await in_thread(partial(unlocked, lock, passphrase))
         if account is None or secret is None:
             raise WrongPassphrase
@@ -136,7 +136,7 @@ class Accounts:
         self, name: str, passphrase: str, network: str, code: str | None
     ) -> tuple[Account, bytes]:
         """Make an account, whose name the registry takes. Raises NameRefused, NotLetIn,
-        AccountsFull, TooManyTries, CodeRefused, NotOpened, OSError; then there is none."""
+        AccountsFull, TooManyTries, TurnsFull, CodeRefused, NotOpened, OSError; then there is none."""
         name, key = person_name(name), _key(name)
         if len(self._by_key) + len(self._making) >= self._most:
             raise AccountsFull
@@ -145,7 +145,7 @@ class Accounts:
             raise NameTaken(name)
         self._making.add(key)
         try:
-            async with self.tries.turn(network):
+            async with self.tries.turns.turn(network):
                 lock, secret = await in_thread(partial(new_lock, passphrase))
             record = AccountRecord(name=name, lock=lock)
             account = Account(record, AccountFolder(self._home / key), self._make_peer)
@@ -211,8 +211,8 @@ class Accounts:
         self, account: Account, secret: bytes, new: str, network: str
     ) -> None:
         """Have another passphrase open an account, in no browser that is signed in. Raises
-        TooManyTries, OSError."""
-        async with self.tries.turn(network):
+        TurnsFull, OSError."""
+        async with self.tries.turns.turn(network):
             lock, _ = await in_thread(partial(new_lock, new, secret=secret))
         await account.relock(lock)
         await self.end_all(account)

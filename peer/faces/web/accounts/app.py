@@ -152,7 +152,7 @@ class AccountPages:
         name: str = "",
         status: int = 200,
     ) -> HTMLResponse:
-        return page(
+        answer = page(
             "accounts/entry.html",
             title=self._title,
             kind="account",
@@ -164,6 +164,9 @@ class AccountPages:
             least=PASSPHRASE_MIN,
             most=PASSPHRASE_MAX,
         )
+        if status == TOO_MANY.status:
+            answer.headers["retry-after"] = "60"
+        return answer
 
     async def _sign_in(self, request: Request) -> Response:
         fields = await fields_of(request)

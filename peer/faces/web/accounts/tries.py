@@ -1,9 +1,7 @@
 """How many passphrases may be tried, and who is next: they cost much memory and time."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from chatapp.peer.faces.web.accounts.errors import TooManyTries
@@ -42,8 +40,10 @@ class Tries:
         self._makes: Buckets[str] = Buckets(
             rate=MAKES_PER_SECOND, burst=MAKES_BURST, most=RATES_MAX
         )
-        self._turns: Final = FairTurns()
-        self._waiting: Final[Counter[str]] = Counter()
+        self.turns: Final = FairTurns(
+            of_network=TRIES_WAITING_PER_NETWORK, in_all=TRIES_WAITING_MAX
+        )
+        """In which passphrases are looked at."""
 
     def take(self, name: str, network: str) -> None:
         """Count a try before it is looked at, as many come at once. Raises TooManyTries."""
@@ -66,23 +66,6 @@ class Tries:
         """Count a new account. Raises TooManyTries."""
         if not self._makes.take(network, now=self._now()):
             raise TooManyTries
-
-    @asynccontextmanager
-    async def turn(self, network: str) -> AsyncIterator[None]:
-        """Wait until a passphrase may be looked at. Raises TooManyTries."""
-        if (
-            self._waiting.total() >= TRIES_WAITING_MAX
-            or self._waiting[network] >= TRIES_WAITING_PER_NETWORK
-        ):
-            raise TooManyTries
-        self._waiting[network] += 1
-        try:
-            async with self._turns.turn(network):
-                yield
-        finally:
-            self._waiting[network] -= 1
-            if not self._waiting[network]:
-                del self._waiting[network]
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -143,7 +143,7 @@ function say() {
   outbox.add(text.value, { with: fields.with.value, about: fields.about.value, visit: fields.visit.value });
   fields.about.value = begun = "";
   text.value = "";
-  drafts.note(areas());
+  if (drafts) drafts.note(areas());
   clearTimeout(typed);  // the program knows that nothing is typed any more
   text.focus();
 }

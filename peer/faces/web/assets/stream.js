@@ -37,6 +37,7 @@ function letGo() {
 
 document.addEventListener("pointerdown", () => {
   press.isDown = true;
+  clearTimeout(press.timer);  // of another finger
   press.timer = setTimeout(letGo, PRESSED_MAX);
 }, true);
 for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, () => setTimeout(letGo, 0), true);  // after the click

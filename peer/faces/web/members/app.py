@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
@@ -26,7 +25,7 @@ from chatapp.peer.faces.web.limits import (
     STREAM_SIGN_OF_LIFE,
 )
 from chatapp.peer.faces.web.members.actions import ACTIONS, Busy, Unclear, number_in
-from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
+from chatapp.peer.faces.web.members.pages import TITLE, Page, Sent, conversation_of, query_of
 from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.multipart import sent_file
@@ -107,6 +106,7 @@ class MemberPages:
     def __init__(self, door: Door, budget: WebBudget) -> None:
         self._door: Final = door
         self._turns: Final = budget.turns
+        self._openings: Final = budget.openings
         self._desk: Final = DeskPages(self._desk_of)
         self.routes: Final[list[BaseRoute]] = [
             Route("/{page}/assets/{name}", ASSETS.serve),
@@ -127,13 +127,14 @@ class MemberPages:
     # --- pages
 
     async def _open(self, request: Request) -> Response:
-        windows = await self._door.windows_for(request)
-        if isinstance(windows, Response):
-            return windows
-        try:
-            window = await windows.open()
-        except (ChatAppError, OSError) as error:
-            return PlainTextResponse(f"{error}\n", 503)
+        async with self._openings.turn(client_of(request.scope)):
+            windows = await self._door.windows_for(request)
+            if isinstance(windows, Response):
+                return windows
+            try:
+                window = await windows.open()
+            except (ChatAppError, OSError) as error:
+                return PlainTextResponse(f"{error}\n", 503)
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{window.number}/{query}", 303)
 
@@ -287,22 +288,27 @@ class MemberPages:
     async def _news(self, window: Window, since: int, network: str) -> AsyncGenerator[bytes, None]:
         """Yield what has changed since a version, and a goodbye when the program ends. Each piece is
         made when the one before it was taken."""
+        loop = asyncio.get_running_loop()
         stream = window.streams.enter()
-        sent: dict[str, Markup] = {}
-        is_first = True
+        sent = Sent()
+        is_first, told_at = True, loop.time()
         try:
             while window.streams.is_served(stream) and not window.is_over:
-                version = window.version
-                if version == since and not is_first:
-                    if not await window.streams.news(within=STREAM_SIGN_OF_LIFE):
-                        yield SIGN_OF_LIFE
+                if loop.time() >= told_at + STREAM_SIGN_OF_LIFE:
+                    told_at = loop.time()
+                    yield SIGN_OF_LIFE
+                if window.version == since and not is_first:
+                    within = told_at + STREAM_SIGN_OF_LIFE - loop.time()
+                    _ = await window.streams.news(within=within)
                     continue
                 is_first = False
                 async with self._turns.turn(network):
                     version = window.version
                     told = self._page(window).news(since=since, sent=sent)
                 since = version
-                yield server_event(json.dumps(told), number=str(version))
+                if told is not None:
+                    told_at = loop.time()
+                    yield server_event(json.dumps(told), number=str(version))
             last_word = window.last_word
             if last_word is None:
                 last_word = "closed" if window.is_over else ""
@@ -310,7 +316,7 @@ class MemberPages:
                 yield server_event(json.dumps({last_word: True}), number="")
         finally:
             window.streams.exit(stream)
-            window.seen_at = asyncio.get_running_loop().time()
+            window.seen_at = loop.time()
 
 
 async def _gone() -> AsyncGenerator[bytes, None]:

@@ -181,6 +181,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     emojis: Sequence[str] = words.EMOJIS
 
 
+class Sent:
+    """What a stream has told a browser."""
+
+    def __init__(self) -> None:
+        self.parts: Final[dict[str, Markup]] = {}
+        self.rows: dict[str, Markup] = {}
+        self.rest: dict[str, object] = {}
+        """What is told each time, but for the version."""
+
+
 class Page:
     """What a window shows at one moment."""
 
@@ -283,32 +293,40 @@ class Page:
 
     # --- the whole
 
-    def news(self, *, since: int, sent: dict[str, Markup]) -> dict[str, object]:
-        """Return what has changed since a version, and note it in `sent`, the parts that the window
-        has."""
+    def news(self, *, since: int, sent: Sent) -> dict[str, object] | None:
+        """Return what has changed since a version, and note it in `sent`; None if the browser has
+        all."""
         window = self.window
         lines, rows = window.lines(), self.rows()
-        changed = {id_: html for id_, html in self.parts().items() if sent.get(id_) != html}
-        sent |= changed
-        changed_rows = {key: html for key, html in rows.items() if sent.get(f"row {key}") != html}
-        sent |= {f"row {key}": html for key, html in changed_rows.items()}
-        version, text = window.fill
-        told: dict[str, object] = {
-            "version": window.version,
+        changed = {id_: html for id_, html in self.parts().items() if sent.parts.get(id_) != html}
+        changed_rows = {key: html for key, html in rows.items() if sent.rows.get(key) != html}
+        changed_lines = {str(line.key): line.html for line in lines if line.version > since}
+        rest: dict[str, object] = {
             "title": self.title,
             "with": key_of(window.view.open_pane.conversation),
             "desk": window.desk is not None,
             "visit": self._visit,
             "about": window.about,
             "placeholder": texts.placeholder(window.view.open_pane.conversation),
-            "parts": changed,
             "rows": list(rows),
-            "row": changed_rows,
             "keys": [line.key for line in lines],
-            "lines": {str(line.key): line.html for line in lines if line.version > since},
         }
-        if version > since:
-            told["fill"] = text
+        once = self._told_once(since)
+        if not (changed or changed_rows or changed_lines or once) and rest == sent.rest:
+            return None
+        sent.parts.update(changed)
+        sent.rows = rows
+        sent.rest = rest
+        pieces = {"parts": changed, "row": changed_rows, "lines": changed_lines}
+        return {"version": window.version, **rest, **pieces, **once}
+
+    def _told_once(self, since: int) -> dict[str, object]:
+        """Return what a browser does once: what it puts into its input, where it scrolls to, and
+        who calls."""
+        window = self.window
+        told: dict[str, object] = {}
+        if window.fill[0] > since:
+            told["fill"] = window.fill[1]
         if window.taken_over[0] > since:
             told["draft"] = window.taken_over[1:]
         if window.reveal[0] > since:

@@ -14,7 +14,12 @@ from chatapp.peer.faces.program import FAILED, INTERRUPTED, start_logging
 from chatapp.peer.faces.web.accounts.accounts import Accounts
 from chatapp.peer.faces.web.accounts.app import AccountPages
 from chatapp.peer.faces.web.budget import WebBudget
-from chatapp.peer.faces.web.limits import CONNECTIONS_MAX, DESCRIPTORS_PER_SESSION, SESSIONS_MAX
+from chatapp.peer.faces.web.limits import (
+    CONNECTIONS_MAX,
+    DESCRIPTORS_PER_MEMBER,
+    DESCRIPTORS_PER_SESSION,
+    SESSIONS_MAX,
+)
 from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.faces.web.server import (
     allow_descriptors,
@@ -60,7 +65,10 @@ def run(options: GatewayOptions, *, log_level: str) -> int:
     start_logging(log_level)
     compile_templates("visitors")
     descriptors = allow_descriptors(
-        CONNECTIONS_MAX + DESCRIPTORS_PER_SESSION * SESSIONS_MAX + _OTHER_DESCRIPTORS
+        CONNECTIONS_MAX
+        + DESCRIPTORS_PER_SESSION * SESSIONS_MAX
+        + DESCRIPTORS_PER_MEMBER * options.members
+        + _OTHER_DESCRIPTORS
     )
     budget = WebBudget(connections=connections_for(descriptors), proxied=bool(options.proxies))
     try:

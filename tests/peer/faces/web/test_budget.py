@@ -4,8 +4,10 @@ import asyncio
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chatapp.peer.faces.web.budget import Crowd, FairTurns, Incidents, Ledger
+from chatapp.peer.faces.web.budget import Crowd, FairTurns, Incidents, Ledger, TurnsFull
 
 
 def test_bytes_are_counted_for_each_network_and_in_all() -> None:
@@ -55,11 +57,53 @@ async def test_networks_take_turns_and_work_is_done_one_at_a_time() -> None:
     tasks = [asyncio.ensure_future(work("a", f"a{number}")) for number in range(5)]
     await asyncio.sleep(0)
     tasks.append(asyncio.ensure_future(work("b", "b0")))
-    tasks[2].cancel()
+    await asyncio.sleep(0)
+    tasks[3].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert done == ["a0", "a1", "b0", "a3", "a4"]
+    assert done == ["a0", "a1", "a2", "b0", "a4"]
     async with asyncio.timeout(5.0):
         await work("c", "c0")
+
+
+@given(
+    at_once=st.integers(1, 3),
+    networks=st.lists(st.sampled_from("ab"), min_size=1, max_size=12),
+    cancelled=st.sets(st.integers(0, 11)),
+)
+async def test_turns_and_those_who_wait_for_them_are_bounded(
+    at_once: int, networks: list[str], cancelled: set[int]
+) -> None:
+    turns, goes_on = FairTurns(at_once=at_once, of_network=2, in_all=3), asyncio.Event()
+    held = most_held = 0
+
+    async def work(network: str) -> bool:
+        nonlocal held, most_held
+        try:
+            async with turns.turn(network):
+                held += 1
+                most_held = max(most_held, held)
+                await goes_on.wait()
+                held -= 1
+        except TurnsFull:
+            return False
+        return True
+
+    tasks = [asyncio.ensure_future(work(network)) for network in networks]
+    await asyncio.sleep(0)
+    assert turns.waiting() == min(turns.waiting("a") + turns.waiting("b"), 3)
+    assert max(turns.waiting("a"), turns.waiting("b")) <= 2
+    waits = tasks[at_once:]
+    for at in cancelled:
+        if at < len(waits):
+            waits[at].cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert done[:at_once] == [True] * len(tasks[:at_once])
+    assert (most_held <= at_once, held, turns.waiting()) == (True, 0, 0)
+    async with asyncio.timeout(5.0):  # the turns are free again
+        for _ in range(at_once + 1):
+            assert await work("c")
 
 
 def test_clients_are_counted_and_told_once_a_second(caplog: pytest.LogCaptureFixture) -> None:

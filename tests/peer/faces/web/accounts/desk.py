@@ -114,9 +114,9 @@ class Desk:
     def start(self) -> None:
         server = Address("127.0.0.1", self.village.port)
         self.accounts = Accounts(self.folder, [server], registry_key=None, most=self._most)
-        budget = WebBudget()
-        routes = AccountPages(self.accounts, budget).routes
-        self.asgi = Guard(Router(routes), hosts=[HOST], budget=budget, uploads="/upload")
+        self.budget = WebBudget()
+        routes = AccountPages(self.accounts, self.budget).routes
+        self.asgi = Guard(Router(routes), hosts=[HOST], budget=self.budget, uploads="/upload")
         self.accounts.open()
 
     async def start_again(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chatapp.peer.faces.web.accounts.errors import FolderDamaged
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
-from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, FOLDER_MAX, MEMBER_REQUESTS_BURST
+from chatapp.peer.faces.web.limits import FOLDER_FILES_MAX, FOLDER_MAX
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.words import accounts as words
 from chatapp.wire.passphrase import SealingWriter, new_lock
@@ -138,18 +138,6 @@ def test_bounds_are_of_one_folder_and_a_size(tmp_path: Path) -> None:
     ):
         with pytest.raises(Exception, match="web desk"):
             bounds.check(path, grows_by=grows_by)
-
-
-async def test_one_member_asks_so_often_and_no_more(desk: Desk) -> None:  # noqa: F811
-    browser, other = Browser(desk), Browser(desk)
-    await browser.make("alice")
-    await other.make("bob")
-    answers = [
-        (await browser.ask("/members/account")).status
-        for _ in range(int(MEMBER_REQUESTS_BURST) + 100)
-    ]
-    assert 429 in answers
-    assert (await other.ask("/members/account")).status == 200
 
 
 # --- the disk

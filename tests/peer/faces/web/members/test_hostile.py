@@ -25,6 +25,7 @@ from chatapp.peer.faces.web.limits import (
 )
 from chatapp.peer.faces.web.members.actions import ACTIONS
 from chatapp.peer.faces.web.members.app import MemberApp
+from chatapp.peer.faces.web.members.pages import Page, Sent
 from chatapp.peer.faces.web.members.window import Window
 from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.rpc.place import Offer
@@ -218,6 +219,32 @@ async def test_a_stream_that_was_cut_goes_on_where_it_was(browser: Browser) -> N
     (rest,) = await browser.pieces(1, since=str(whole["version"]))
     assert len(rest["keys"]) == len(whole["keys"]) + 1
     assert set(rest["lines"]) <= {str(key) for key in rest["keys"][-2:]}
+
+
+async def test_what_changes_nothing_on_the_page_is_not_told(browser: Browser) -> None:
+    await reads_them(browser, 1)
+    window, sent = browser.window, Sent()
+
+    def news(since: int) -> dict[str, Any]:
+        page = Page(window, now=asyncio.get_running_loop().time(), wall=0.0)
+        return page.news(since=since, sent=sent) or {}
+
+    before = window.version
+    assert len(news(0)["lines"]) == 1
+    window.changed()
+    assert news(before) == {}
+    before = window.version
+    window.put_panel("places")
+    assert list(news(before)["parts"]) == ["panel"]
+    # A row that goes and comes back is told again: the page has removed it.
+    (key,) = (key for key in sent.rows if "mallory" in key)
+    others = [row for row in window.view.rows() if "mallory" not in str(row.conversation)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window.view, "rows", lambda: others)
+        assert key not in news(window.version)["rows"]
+    told = news(window.version)
+    assert key in told["rows"]
+    assert key in told["row"]
 
 
 async def test_windows_streams_lines_and_bytes_are_bounded(browser: Browser) -> None:
