@@ -14,9 +14,9 @@ from bench.measures import Plan
 from bench.past import write_mixed
 from chatapp.peer.api.conversations import person
 from chatapp.peer.faces.web.limits import LINES_SHOWN_MAX, WINDOWS_MAX
-from chatapp.peer.faces.web.members.app import OpenWindows
 from chatapp.peer.faces.web.members.pages import Page
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer

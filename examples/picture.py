@@ -7,7 +7,7 @@ python -m examples.picture docs talk full   # these scenes alone
 A registry and people run on free loopback ports, one of them at a pseudo-terminal. Her screen at
 the end of the scene is drawn character by character, as a terminal emulator shows it. The scene
 `full` draws one full screen in three sizes, on a dark and on a light ground, and what can be opened
-above it. The scenes `web` and `operator` paint pages of the web desk and of an operator, where
+above it. The scenes `web`, `operator` and `browser` paint pages, where
 Chromium is installed.
 """
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from examples import web
+from examples import web_pictures
 from examples.drawing import drawn, painted
 from examples.full_scenes import FULL_SCENES
 from examples.seat import Picture, Pictures, seat
@@ -122,8 +122,12 @@ async def desk(stage: Stage, home: Path) -> Pictures:
 SCENES: Final = {"talk": talk, "room": room, "doctor": doctor, "desk": desk, **FULL_SCENES}
 
 
-BROWSED: Final = {"web": web.picture, "operator": web.operator_picture}
-"""The scenes whose picture is a browser's: the web desk, and the page of an operator."""
+BROWSED: Final = {
+    "web": web_pictures.picture,
+    "operator": web_pictures.operator_picture,
+    "browser": web_pictures.own_picture,
+}
+"""The scenes whose picture is a browser's: the web desk, and the pages of an operator and of a person."""
 
 
 async def play(scene: str, pictures: Path) -> Pictures | None:
@@ -144,7 +148,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     (folder / "pictures").mkdir(exist_ok=True)
     for name in sys.argv[2:] or (*SCENES, *BROWSED):
-        if name in BROWSED and web.CHROMIUM is None:
+        if name in BROWSED and web_pictures.CHROMIUM is None:
             print(f"The picture {name} needs Chromium (Debian, Ubuntu: apt-get install chromium)")
             continue
         pictures = asyncio.run(play(name, folder / "pictures"))

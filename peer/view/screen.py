@@ -201,13 +201,16 @@ class ScreenView(View):
     def rows(self) -> list[ListRow]:
         """Return the rows of the list."""
         state, desk = self.state, self.state.desk
+        is_at_desk = desk.is_on_duty or desk.client is not None
+        if is_at_desk:
+            _ = self.panes.pane(DESK)  # a window that is opened later has it in the list, too
         return self.panes.rows(
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
             rooms=[entered.name for entered in state.rooms],
             muted=state.muted,
-            is_at_desk=desk.is_on_duty or desk.client is not None,
+            is_at_desk=is_at_desk,
             waiting=desk.waiting,
         )
 

@@ -136,11 +136,11 @@ class KeptLink:
             return await self._came.get()
 
     async def _end(self) -> None:
-        self._files.forget(self)
         self._session.erase()
         await self._give_up()
         if self._open is not None:
             await self._files.run(self._open.close)
+        self._files.forget(self)
 
     async def _serve(self, came: KeeperRequest | Chunk) -> None:
         match came:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import Browser, BrowserContext, FilePayload, Page, Route, expect
 
 from chatapp.peer.words import accounts as words
 from tests.cast.browser import NEEDS_CHROMIUM, PHONE, is_accessible, page_of
@@ -60,9 +60,9 @@ class Member:
 
     @classmethod
     async def come(
-        cls, name: str, browser: Browser, desk: Desk, *, phone: bool = False
+        cls, name: str, browser: Browser, desk: Desk, *, phone: bool = False, code: str = ""
     ) -> "Member":
-        """Open a browser, and make an account."""
+        """Open a browser, and make an account. `code`: a join code."""
         size = PHONE if phone else {"width": 1_280, "height": 800}
         context = await browser.new_context(viewport=size)
         page, troubles = await page_of(context)
@@ -73,6 +73,7 @@ class Member:
         await form.get_by_label("Name, by which").fill(name)
         await form.get_by_label("Passphrase", exact=True).fill(PASSPHRASE)
         await form.get_by_label("The same passphrase again").fill(PASSPHRASE)
+        await form.get_by_label("Join code").fill(code)
         await is_accessible(page)
         await form.get_by_role("button", name="Make an account").click()
         member = cls(name, context, page, troubles)
@@ -225,3 +226,51 @@ async def test_members_a_terminal_and_a_visitor_over_the_end_of_each_program(
         await member.context.close()
     assert visitor_troubles == []
     await context.close()
+
+
+async def test_an_operator_among_the_members_serves_with_and_without_script(
+    desk: Desk, browser: Browser
+) -> None:
+    dave = await Member.come("dave", browser, desk, code=desk.stage.codes["dave"])
+    page = dave.page
+    await page.get_by_role("link", name="Help desk").click()
+    await page.get_by_role("button", name="Go on duty", exact=True).click()
+    asha = await desk.stage.registrant("Asha")
+    await expect(page.get_by_role("heading", name="Asha")).to_be_visible()
+
+    # What the visitor says while another conversation is open is counted.
+    await dave.opens("everybody")
+    await asha.type("which book?")
+    await expect(page).to_have_title(re.compile(r"^\(1\)"))
+    await page.locator("#list").get_by_text("the help desk").click()
+    await expect(page).to_have_title("Asha · ChatApp dave")
+    await dave.says("the blue one")
+    await asha.sees("dave: the blue one")
+    assert dave.troubles == []
+
+    # The same without script: a line, another text for it, a note, a file, the end.
+    context = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    await context.add_cookies(await dave.context.cookies())  # type: ignore[arg-type]
+    plain, _ = await page_of(context)
+    await plain.goto(f"{desk.url}members/")
+    await plain.locator("#list").get_by_text("the help desk").click()
+    await plain.get_by_label("Your message").fill("the blu")
+    await plain.get_by_role("button", name="Send", exact=True).click()
+    await asha.sees("dave: the blu")
+    await plain.frame_locator("iframe").get_by_role("link", name="Change").last.click()
+    await plain.get_by_label("Change your message").fill("the blue")
+    await plain.get_by_role("button", name="Save").click()
+    await asha.sees('[dave changed "the blu" to "the blue".]')
+    await plain.get_by_label("Note, for operators only").fill("lent a book")
+    await plain.get_by_role("button", name="Keep the note").click()
+    await expect(plain.get_by_text("Note about Asha kept.")).to_be_visible()
+    plan = FilePayload(name="plan.pdf", mimeType="application/pdf", buffer=b"%PDF-1.7 a plan")
+    await plain.set_input_files("#file-given", plan)
+    await plain.get_by_role("button", name="Offer").click()
+    await asha.sees(beginning("dave: [file plan.pdf, "))
+    for _ in range(2):
+        await plain.get_by_role("button", name="End talk", exact=True).click()
+    await asha.sees(beginning("[The operator has ended the session."))
+    await expect(page.get_by_role("heading", name="No visitor")).to_be_visible()
+    for member in (dave.context, context):
+        await member.close()

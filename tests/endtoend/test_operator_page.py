@@ -130,6 +130,7 @@ async def test_an_operator_serves_the_line_in_a_browser(
     await is_accessible(page)
     await page.get_by_role("button", name="Offer", exact=True).click()
     await asha.sees("bob: [file plan.pdf, 15 bytes: .get 3]")
+    await expect(page.get_by_role("link", name="plan.pdf")).to_be_visible()
 
     # A second window shows the same; both follow.
     second, more_troubles = await page_of(context)

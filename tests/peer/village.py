@@ -98,7 +98,12 @@ class Village:
         return visitor
 
     def peer(
-        self, name: str, *, rooms: str | Sequence[str] = (), gives_marks: bool = False
+        self,
+        name: str,
+        *,
+        rooms: str | Sequence[str] = (),
+        gives_marks: bool = False,
+        policy: Policy | None = None,
     ) -> Peer:
         place = ("127.0.0.1", self.port)
         peer = Peer(
@@ -108,6 +113,7 @@ class Village:
             home=self.folder,
             rooms=rooms,
             gives_marks=gives_marks,
+            policy=policy,
         )
         self._peers.append(peer)
         return peer

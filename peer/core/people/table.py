@@ -192,8 +192,9 @@ class Table:
     def take_cards(self, notice: CardsShown, *, wall: float) -> list[tuple[Contact, Change]]:
         """Take the cards and addresses of rows that we asked for. Presence is left as it is in our
         version of the table: a registry that is killed may forget a change that we have not been
-        told as such. A row that would give somebody another name than the roster did before
-        anything of them was known is not taken. Raises DecodeError."""
+        told as such. An address is not taken over a newer one: a broadcast may have overtaken the
+        link. A row that would give somebody another name than the roster did before anything of
+        them was known is not taken. Raises DecodeError."""
         rows: list[Row] = []
         for row in map(decode_row, notice.rows):
             contact = self.contacts.by_identity(row.card.identity)
@@ -201,8 +202,12 @@ class Table:
                 rows.append(msgspec.structs.replace(row, version=self.version))
             elif not contact.is_bare or contact.name == row.card.name:
                 known = contact.row
+                is_newer = contact.is_current and known.version > row.version
+                placed = known if is_newer else row
                 rows.append(
-                    msgspec.structs.replace(known, card=row.card, host=row.host, port=row.port)
+                    msgspec.structs.replace(
+                        known, card=row.card, host=placed.host, port=placed.port
+                    )
                 )
         return self._take_rows(rows, self.version, wall, is_news=False)
 

@@ -35,7 +35,7 @@ from tests.peer.faces.windows import (
     visitor_page,
     visitor_prompt,
 )
-from tests.peer.village import Village, next_of, outcome_of, sees, village  # noqa: F401
+from tests.peer.village import QUICK, Village, next_of, outcome_of, sees, village  # noqa: F401
 from tests.support.nodes import node_of
 
 FACES: Final[dict[str, Callable[[Peer], AbstractAsyncContextManager[Seen]]]] = {
@@ -261,7 +261,8 @@ TALK: Final[dict[str, Row]] = {
 )
 async def test_people_see_it(village: Village, row: str, face: str) -> None:  # noqa: F811
     happens, seen = TALK[row]
-    people = [village.peer(name, gives_marks=True) for name in ("bob", "alice")]
+    policy = QUICK if happens is _keeps else None
+    people = [village.peer(name, gives_marks=True, policy=policy) for name in ("bob", "alice")]
     async with people[0] as bob, people[1] as alice:
         await bob.ready()
         await sees(alice, "bob", online=True)
@@ -315,7 +316,7 @@ async def test_what_was_kept_is_seen_at_the_next_start(
     face: str,
     seen: str,
 ) -> None:
-    async with village.peer("bob") as bob, village.peer("alice") as alice:
+    async with village.peer("bob") as bob, village.peer("alice", policy=QUICK) as alice:
         await bob.ready()
         await sees(alice, "bob", online=True)
         await bob.close()

@@ -13,9 +13,10 @@ from chatapp.peer.commands.completion import CompletionIndex
 from chatapp.peer.faces.line.shell import LineFace
 from chatapp.peer.faces.line.visitor import VisitorFace
 from chatapp.peer.faces.web.entrance import Access
-from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.app import MemberApp
 from chatapp.peer.faces.web.members.pages import key_of
 from chatapp.peer.faces.web.members.window import Window as OwnWindow
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.visitors.app import VisitorApp
 from chatapp.peer.faces.web.visitors.gateway import Gateway
 from chatapp.peer.sdk.client import Peer

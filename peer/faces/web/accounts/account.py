@@ -14,7 +14,7 @@ from chatapp.peer.faces.web.accounts.errors import AccountGone, NotReleased
 from chatapp.peer.faces.web.accounts.folders import AccountFolder, AccountRecord
 from chatapp.peer.faces.web.accounts.tries import in_thread
 from chatapp.peer.faces.web.limits import FOLDER_MAX, NODE_STAYS
-from chatapp.peer.faces.web.members.app import OpenWindows
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.node.starts import latest_name
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer

@@ -20,7 +20,7 @@ from chatapp.peer.faces.web.limits import (
     MEMBER_REQUESTS_PER_SECOND,
     RATES_MAX,
 )
-from chatapp.peer.faces.web.members.app import OpenWindows
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.sdk.client import Peer
 from chatapp.wire.address import Address

@@ -39,7 +39,8 @@ from chatapp.peer.faces.web.limits import (
     PASSPHRASE_MIN,
     STAYING_LASTS_FOR,
 )
-from chatapp.peer.faces.web.members.app import MemberPages, OpenWindows
+from chatapp.peer.faces.web.members.app import MemberPages
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.page import ASSETS, page
 from chatapp.peer.words import accounts as words
 from chatapp.wire.address import ip_literal

@@ -101,7 +101,7 @@ function look() {
   if (now === seen || !feed.isLive) return;
   const isSame = now.split(" ").slice(0, 3).join(" ") === seen.split(" ").slice(0, 3).join(" ");
   seen = now;
-  if (isSame && !log.querySelector("#new")) return;
+  if (isSame && !log.querySelector("#new") && !find("rows").querySelector("[aria-current].hot")) return;
   send("do/seen", { upto: last ? last.id.slice(1) : 0, looking: Number(looking) });
 }
 

@@ -12,7 +12,8 @@ function spans() {
   for (const time of document.querySelectorAll("time.since")) {
     const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(time.dateTime)) / 60000));
     const hours = Math.floor(minutes / 60);
-    time.textContent = hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min` : "less than a minute";
+    const span = hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min` : "less than a minute";
+    time.textContent = `for ${span}`;
   }
 }
 

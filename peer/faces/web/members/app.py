@@ -1,15 +1,12 @@
-"""A person's page as a web application: who may open it, its windows, what each form does, and the
-streams of news."""
+"""A person's page as a web application: who may open it, its routes, and the streams of news."""
 
 import asyncio
 import contextlib
 import json
-import logging
 import os
-import secrets
 import stat
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,177 +15,36 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
-from chatapp.peer.api.conversations import DESK, NOBODY
+from chatapp.peer.api.conversations import NOBODY
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
-from chatapp.peer.faces.web.forms import Fields, fields_of, text_of, wants_json
+from chatapp.peer.faces.web.forms import fields_of, wants_json
 from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused, client_of
 from chatapp.peer.faces.web.limits import (
     PICTURE_MAX,
     STREAM_SIGN_OF_LIFE,
-    WINDOW_STAYS,
-    WINDOWS_MAX,
 )
+from chatapp.peer.faces.web.members.actions import ACTIONS, Busy, Unclear, number_in
 from chatapp.peer.faces.web.members.pages import TITLE, Page, conversation_of, query_of
-from chatapp.peer.faces.web.members.uploads import Uploads
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.multipart import sent_file
 from chatapp.peer.faces.web.operators.app import DeskPages
-from chatapp.peer.faces.web.operators.desk import DeskOfWindows, OperatorDesk
+from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.faces.web.page import ASSETS
 from chatapp.peer.faces.web.pictures import HEAD, picture_in
 from chatapp.peer.faces.web.streams import SIGN_OF_LIFE, StreamResponse, server_event
-from chatapp.peer.sdk.client import Peer
-from chatapp.peer.view.panes import next_with_news
-from chatapp.peer.view.transfers import FileAction
 from chatapp.peer.words import members as words
 from chatapp.wire.errors import ChatAppError
-from chatapp.wire.names import PeerName, peer_name
 
 FRAME_STAYS: Final = 10.0
 """Seconds until a page without script has surely asked for its log again."""
-UPLOADS: Final = "uploads"
-"""The folder of the home with what browsers have given to the program, by person."""
 
 SANDBOXED: Final = "default-src 'none'; sandbox"
 """The content security policy of a stranger's file: whatever it is, it can do nothing."""
 
 _DIGITS_MAX: Final = 9
-_FIRST_MAX: Final = 1 << 30
-
-_log = logging.getLogger("chatapp.peer")
-
-
-class Unclear(ChatAppError):
-    """A form cannot be carried out; the text says why."""
-
-
-class Busy(ChatAppError):
-    """A line is not carried out yet; the page asks for it again."""
-
-    def __init__(self) -> None:
-        super().__init__(words.BUSY)
-
-
-class OpenWindows:
-    """The windows that browsers have open on one person's node."""
-
-    def __init__(
-        self,
-        name: Callable[[], PeerName],
-        home: Path,
-        *,
-        uploads: int | None = None,
-        is_own: bool = True,
-    ) -> None:
-        """`name`: tells the person's name, which may change. `home`: where their folder is.
-        `uploads`: how many bytes of files browsers may give, if not as many as on one's own
-        machine. `is_own`: whether the pages belong to this run of the program, and are over with
-        it."""
-        self._last_word = "bye" if is_own else ""
-        self._name: Final = name
-        self._home: Final = home
-        self.uploads: Final = Uploads(home / UPLOADS / name(), most=uploads)
-        self._loop: Final = asyncio.get_running_loop()
-        self._open: Final[dict[int, Window]] = {}
-        # Windows of an earlier run have other numbers, or a page would go on in a window that is not
-        # its own.
-        self._count = 0 if is_own else secrets.randbelow(_FIRST_MAX)
-        self._desk: Final = DeskOfWindows(
-            lambda: Peer.attach(name(), home=home, shows=False),
-            changed=self._desk_changed,
-            is_watched=lambda: any(one.is_at_desk and one.streams for one in self._open.values()),
-        )
-        self._closing: Final[set[asyncio.Task[None]]] = set()
-        self._sweeps: asyncio.TimerHandle | None = None
-        self.is_over = False
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def known(self, number: int) -> Window | None:
-        """Return the window with this number, which somebody asks for; None if it is closed."""
-        window = self._open.get(number)
-        if window is not None:
-            window.seen_at = self._loop.time()
-        return window
-
-    async def open(self) -> Window:
-        """Open one more; that which has been silent longest goes if they are too many. Raises as
-        `Peer.open`."""
-        peer = Peer.attach(self._name(), home=self._home)
-        await peer.open()
-        await self.uploads.sweep(await peer.files())
-        self._count += 1
-        window = self._open[self._count] = Window(self._count, peer, self.uploads, self._desk)
-        if len(self._open) > WINDOWS_MAX:
-            self._drop(min(self._open.values(), key=self._silent_since))
-        if self._sweeps is None:
-            self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
-        return window
-
-    def _desk_changed(self) -> None:
-        for window in self._open.values():
-            window.desk_changed()
-
-    def _silent_since(self, window: Window) -> float:
-        return self._loop.time() if window.streams else window.seen_at
-
-    def sweep(self) -> None:
-        """Close windows that no browser shows any more; without any, look at the copies of files. Look
-        again later."""
-        for window in list(self._open.values()):
-            if window.is_over or self._silent_since(window) <= self._loop.time() - WINDOW_STAYS:
-                self._drop(window)
-        if self._sweeps is not None:
-            self._sweeps.cancel()
-        self._sweeps = None
-        if not self._open:
-            self._begin(self._desk.close())
-        if not self._open and self.uploads.has_any:
-            self._begin(self._sweep_copies())
-        if self._open or self.uploads.has_any:
-            self._sweeps = self._loop.call_later(WINDOW_STAYS, self.sweep)
-
-    async def _sweep_copies(self) -> None:
-        """Remove copies that are not offered any more while nobody has a page open."""
-        try:
-            async with Peer.attach(self._name(), home=self._home) as peer:
-                await self.uploads.sweep(await peer.files())
-        except (ChatAppError, OSError) as error:
-            _log.debug("copies of files are not looked at: %s", error)
-
-    def _drop(self, window: Window) -> None:
-        del self._open[window.number]
-        self._begin(window.close())
-
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    def lock(self) -> None:
-        """Have all pages locked: whoever has them is signed out."""
-        self._last_word = "locked"
-        self.end_streams()
-
-    def end_streams(self) -> None:
-        """Let all browsers go."""
-        self.is_over = True
-        for window in self._open.values():
-            window.last_word = self._last_word
-            window.streams.clear()
-
-    async def close(self) -> None:
-        """Close all."""
-        self.end_streams()
-        if self._sweeps is not None:
-            self._sweeps.cancel()
-        for window in list(self._open.values()):
-            self._drop(window)
-        await self._desk.close()
-        await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 class Door(Protocol):
@@ -312,6 +168,7 @@ class MemberPages:
         wanted = conversation_of(request.query_params.get("with", ""))
         if wanted is not None and wanted != window.view.open_pane.conversation:
             window.runner.choose(wanted)
+        await window.sees_desk()
         async with self._turns.turn(client_of(request.scope)):
             door = self._door
             return self._page(window).home(proof_key=door.proof_key, account=door.account)
@@ -472,136 +329,3 @@ def _head_of(path: Path) -> bytes:
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(HEAD)
     return b""
-
-
-# --- what each form does
-
-
-def number_in(fields: Fields, name: str) -> int:
-    """Return a number that the page has put into a form; 0 for none. Raises Unclear."""
-    text = fields.get(name, "") or "0"
-    if not (text.isascii() and text.isdecimal() and len(text) <= 2 * _DIGITS_MAX):
-        raise Unclear("This page is out of date: reload it.")
-    return int(text)
-
-
-def _open(window: Window, fields: Fields) -> None:
-    conversation = conversation_of(fields.get("with", ""))
-    if conversation is None:
-        raise Unclear("There is no such conversation.")
-    window.draft = fields.get("text", window.draft)
-    window.panel = None
-    window.runner.choose(conversation)
-
-
-def _go(window: Window, fields: Fields) -> None:
-    """Open a conversation, and enter it if it is a room."""
-    _open(window, fields)
-    what = window.view.open_pane.conversation
-    if what.is_room and not window.view.is_in(what):
-        window.runner.press(f"/join {what.name}")
-
-
-async def _say(window: Window, fields: Fields) -> None:
-    conversation = conversation_of(fields.get("with", ""))
-    if conversation is None:
-        raise Unclear("There is no such conversation.")
-    text, key, is_again = text_of(fields, "text"), number_in(fields, "key"), "again" in fields
-    if conversation == DESK and window.desk is not None:
-        visit = number_in(fields, "visit")
-        if window.say_at_desk(text, visit=visit, key=fields.get("key", "")):
-            return
-        is_stored = await window.command_at_desk(text, key=key, is_again=is_again)
-    else:
-        about = fields.get("about", "")
-        is_stored = await window.say(text, conversation, about=about, key=key, is_again=is_again)
-    if not is_stored and "key" in fields:  # else it stands in the log as on its way
-        raise Busy
-
-
-def _answer(window: Window, fields: Fields) -> None:
-    window.runner.enter(text_of(fields, "text"))
-
-
-def _seen(window: Window, fields: Fields) -> None:
-    window.seen(number_in(fields, "upto"), is_looking=fields.get("looking") == "1")
-
-
-def _typing(window: Window, fields: Fields) -> None:
-    window.type(fields.get("text", ""))
-
-
-def _choose(window: Window, fields: Fields) -> None:
-    window.choose_line(number_in(fields, "line"))
-
-
-def _about(window: Window, fields: Fields) -> None:
-    window.draft = fields.get("text", window.draft)
-    window.begin_about(fields.get("what", ""))
-
-
-def _panel(window: Window, fields: Fields) -> None:
-    if (name := fields.get("name", "")) == "why":
-        number_in(fields, "about")
-    window.put_panel(name, fields.get("about", ""))
-
-
-async def _find(window: Window, fields: Fields) -> None:
-    conversation = conversation_of(fields.get("with", ""))
-    if conversation is None or not await window.jump(conversation, number_in(fields, "id")):
-        raise Unclear("This message is not in the history.")
-    window.put_panel("")
-
-
-async def _trust(window: Window, fields: Fields) -> None:
-    await window.trust(fields.get("digits", ""))
-
-
-def _join(window: Window, fields: Fields) -> None:
-    window.put_panel("")
-    window.runner.press(f"/join {peer_name(fields.get('room', '').strip().removeprefix('#'))}")
-
-
-def _leave(window: Window, fields: Fields) -> None:
-    window.runner.press(f"/leave {peer_name(fields.get('room', ''))}")
-
-
-async def _file(window: Window, fields: Fields) -> None:
-    for action in FileAction:
-        if action.value in fields:
-            await window.change_file(number_in(fields, action.value), action)
-            return
-    raise Unclear("Nothing is to be done about this file.")
-
-
-async def _move(window: Window, fields: Fields) -> None:
-    if "older" in fields:
-        await window.show_older()
-    elif "newest" in fields:
-        window.show_newest()
-    elif "gap" in fields:
-        await window.fill_gap(number_in(fields, "gap"))
-    elif "new" in fields:
-        await window.show_first_new()
-    elif (conversation := next_with_news(window.view.rows())) is not None:
-        window.runner.choose(conversation)
-
-
-ACTIONS: Final[dict[str, Callable[[Window, Fields], Awaitable[None] | None]]] = {
-    "open": _open,
-    "go": _go,
-    "say": _say,
-    "answer": _answer,
-    "seen": _seen,
-    "typing": _typing,
-    "choose": _choose,
-    "about": _about,
-    "panel": _panel,
-    "find": _find,
-    "trust": _trust,
-    "join": _join,
-    "leave": _leave,
-    "file": _file,
-    "move": _move,
-}
-"""What each form of the page does."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access
-from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.app import MemberApp
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.page import compile_templates
 from chatapp.peer.faces.web.server import listen, serve_until
 from chatapp.wire.address import Address

@@ -231,6 +231,11 @@ class Window:
         """The help desk of an operator, if it is open in this window."""
         return self._desk.desk if self.is_at_desk else None
 
+    async def sees_desk(self) -> None:
+        """Wait for a moment until the help desk of an operator is open here."""
+        if self.is_at_desk and self.view.state.desk.is_operator:
+            await self._desk.wanted()
+
     def desk_changed(self) -> None:
         """Have the streams tell what has changed at the help desk."""
         if self.is_at_desk:

@@ -305,6 +305,12 @@ class DeskOfWindows:
         if self.desk is None and (self._opening is None or self._opening.done()):
             self._opening = asyncio.get_running_loop().create_task(self._open())
 
+    async def wanted(self) -> None:
+        """Have it opened, and wait for a moment until it is."""
+        self.want()
+        if self._opening is not None:
+            _ = await asyncio.wait([self._opening], timeout=ANSWERS_WITHIN)
+
     async def _open(self) -> None:
         former, self._desk = self._desk, None
         if former is not None:

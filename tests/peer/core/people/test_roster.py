@@ -263,6 +263,21 @@ def test_a_card_that_comes_late_does_not_undo_what_changed_since() -> None:
     assert [one.online for one in alice.core.people()] == [False]
 
 
+def test_a_card_that_comes_late_brings_no_older_address() -> None:
+    """A broadcast may overtake the link: Bob had left when his row was read, and is back."""
+    alice = node(BOB.row())
+    asked_at = alice.core.table_version
+    alice.core.roster.awaits_card(next(iter(alice.core.roster.contacts)))
+    back = BOB.row(asked_at + 1)
+    alice.core.roster.batch_came(TableBatch(asked_at, asked_at + 1, raw(back)), now=alice.now)
+    gone = msgspec.structs.replace(BOB.row(asked_at, online=False), host="", port=0)
+    alice.told(CardsShown(asked_at, raw(gone)))
+    (bob,) = [one for one in alice.core.people() if one.name == "bob"]
+    assert (bob.host, bob.port) == (back.host, back.port)
+    contact = alice.core.roster.contacts.by_identity(BOB.id)
+    assert contact is not None and contact.row.port == back.port
+
+
 def test_more_of_a_table_is_asked_for_with_whole_keys() -> None:
     """Clause 3.3: who has come and changed between two pages counts as known."""
     alice = node()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from chatapp.peer.faces.web.entrance import Access
-from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.app import MemberApp
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.wire.names import PeerName
 from tests.peer.faces.web.asking import Answer, ask
 

@@ -23,8 +23,10 @@ from chatapp.peer.faces.web.limits import (
     WINDOW_STAYS,
     WINDOWS_MAX,
 )
-from chatapp.peer.faces.web.members.app import ACTIONS, MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.actions import ACTIONS
+from chatapp.peer.faces.web.members.app import MemberApp
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.words import members as words
 from tests.peer.faces.web.asking import Answer, ask, scope_of

@@ -13,8 +13,9 @@ import pytest_asyncio
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import DESK
 from chatapp.peer.faces.web.entrance import Access
-from chatapp.peer.faces.web.members.app import MemberApp, OpenWindows
+from chatapp.peer.faces.web.members.app import MemberApp
 from chatapp.peer.faces.web.members.window import Window
+from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.faces.web.operators.desk import OperatorDesk
 from chatapp.peer.rpc.place import Offer
 from chatapp.peer.sdk.client import Peer
