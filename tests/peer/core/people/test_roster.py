@@ -269,7 +269,7 @@ def test_a_card_that_comes_late_brings_no_older_address() -> None:
     asked_at = alice.core.table_version
     alice.core.roster.awaits_card(next(iter(alice.core.roster.contacts)))
     back = BOB.row(asked_at + 1)
-    alice.core.roster.batch_came(TableBatch(asked_at, asked_at + 1, raw(back)), now=alice.now)
+    alice.core.roster.batch_came(TablePage(asked_at, asked_at + 1, False, raw(back)), now=alice.now)
     gone = msgspec.structs.replace(BOB.row(asked_at, online=False), host="", port=0)
     alice.told(CardsShown(asked_at, raw(gone)))
     (bob,) = [one for one in alice.core.people() if one.name == "bob"]
