@@ -363,9 +363,11 @@ class EdgeDriver:
 
     def _fire(self) -> None:
         self._timer, self._timer_at = None, float("inf")
-        if self._timed.next_timer() <= self._now():  # mostly it rings to look for deadlines only
+        due = self._timed.next_timer()
+        if due <= self._now():  # mostly it rings to look for deadlines only
             self.call_guarded(self._timed.handle_timer)
-        self._ring_at(self._timed.next_timer())
+            due = self._timed.next_timer()
+        self._ring_at(due)
 
     def _ring_at(self, due: float) -> None:
         if due == float("inf") or self._endpoint is None:
