@@ -1,6 +1,6 @@
 """A person's page: what its templates show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -140,14 +140,25 @@ class Drawn:
             drawn = self._parts[name] = values, macro(PARTS, name.replace("-", "_"), *values)
         return drawn[1]
 
-    def row(self, row: ListRow, about: str) -> tuple[str, Markup]:
-        """Return what a row is called, and its HTML."""
+    def rows(self, rows: Iterable[ListRow], wall: float) -> dict[str, Markup]:
+        """Return the HTML of these rows at a Unix time, by what they are called, in their order."""
+        get = self._rows.get
+        drawn: dict[str, Markup] = {}
+        for row in rows:
+            known = get(id(row))
+            if known is None or known[0] is not row or row.since:
+                known = self._row(row, _about(row, wall))
+            called, html = known[2]
+            drawn[called] = html
+        return drawn
+
+    def _row(self, row: ListRow, about: str) -> tuple[ListRow, str, tuple[str, Markup]]:
         known = self._rows.get(id(row))
         if known is None or known[0] is not row or known[1] != about:
             if len(self._rows) > 2 * ROWS_SHOWN:
                 self._rows.clear()
             known = self._rows[id(row)] = row, about, _drawn_row(row, about)
-        return known[2]
+        return known
 
     def members(self, rows: Sequence[ListRow]) -> Sequence[Row]:
         """Return who is in a room."""
@@ -256,7 +267,7 @@ class Page:
 
     def rows(self) -> dict[str, Markup]:
         """Return the rows of the list, by what they are called, in their order."""
-        return dict(self.window.drawn.row(row, _about(row, self._wall)) for row in self._rows)
+        return self.window.drawn.rows(self._rows, self._wall)
 
     def _head(self) -> Head:
         view = self.window.view
