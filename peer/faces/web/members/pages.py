@@ -124,6 +124,11 @@ def _row(row: ListRow, about: str) -> Row:
     )
 
 
+def _anew(name: str, *values: object) -> Markup:
+    """Return what the macro of a part writes."""
+    return macro(PARTS, name.replace("-", "_"), *values)
+
+
 class Drawn:
     """What a window has drawn: what is shown as before is not drawn again."""
 
@@ -134,10 +139,10 @@ class Drawn:
         self._members: tuple[Sequence[ListRow], Sequence[Row]] = ((), ())
 
     def part(self, name: str, *values: object) -> Markup:
-        """Return what the macro of a part writes."""
+        """Return what the macro of a part writes for these values, which do not change."""
         drawn = self._parts.get(name)
         if drawn is None or drawn[0] != values:
-            drawn = self._parts[name] = values, macro(PARTS, name.replace("-", "_"), *values)
+            drawn = self._parts[name] = values, _anew(name, *values)
         return drawn[1]
 
     def rows(self, rows: Iterable[ListRow], wall: float) -> dict[str, Markup]:
@@ -245,16 +250,17 @@ class Page:
             "notes": ("; ".join(self._status.notes),),
         }
         parts = {id_: window.drawn.part(id_, *values) for id_, values in shown.items()}
-        # What is drawn anew: a line and a panel say something else later.
-        desk = window.desk
+        desk, asked, panel = window.desk, self._asked(), window.panel
         at_desk = NO_PARTS if desk is None else desk_parts(desk.view, desk.answers)
+        # A line and a panel say something else later, so they are drawn each time.
+        draw = window.drawn.part
         return (
             parts
             | at_desk
             | {
-                "desk-state": window.drawn.part("desk-state", self._desk_state()),
-                "asked": macro(PARTS, "asked", self._asked()),
-                "panel": macro(PARTS, "panel", window.panel),
+                "desk-state": draw("desk-state", self._desk_state()),
+                "asked": draw("asked", asked) if asked.chosen is None else _anew("asked", asked),
+                "panel": draw("panel", None) if panel is None else _anew("panel", panel),
             }
         )
 
