@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Generic, TypeVar
 
 from chatapp.peer.faces.web.limits import (
+    ACCEPTED_AT_ONCE,
     CONNECTIONS_MAX,
     CONNECTIONS_PER_NETWORK,
     FLIGHT_MAX,
@@ -219,6 +220,9 @@ class WebBudget:
         """`connections`: the most in all. `proxied`: whether connections come by a proxy, whose
         address says nothing."""
         self.is_proxied: Final = proxied
+        self.accepted_at_once: Final = max(min(ACCEPTED_AT_ONCE, connections // 8), 1)
+        """Connections that are taken in one turn of the event loop. Those that are too many are
+        closed a few turns later, and hold their descriptors until then."""
         self.crowd: Final[Crowd[object]] = Crowd(
             of_network=min(CONNECTIONS_PER_NETWORK, connections), in_all=connections
         )

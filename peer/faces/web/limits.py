@@ -81,8 +81,8 @@ LOG_LINE_EVERY: Final = 1.0
 """Seconds between two lines of the log about what clients do: no client fills the disk that way."""
 
 ACCEPTED_AT_ONCE: Final = 128
-"""Connections that are taken in one turn of the event loop: a crowd that connects together stops
-nobody else."""
+"""Connections that are taken in one turn of the event loop at most: a crowd that connects together
+stops nobody else."""
 
 CONNECTIONS_MAX: Final = 4_096
 """Connections in all. For a further one the connection is cut that has been silent longest in the

@@ -20,7 +20,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from chatapp.peer.faces.program import ENDING_SIGNALS, FAILED, resume_gc
 from chatapp.peer.faces.web.budget import Crowd, Ledger, WebBudget
 from chatapp.peer.faces.web.limits import (
-    ACCEPTED_AT_ONCE,
     CONNECTIONS_MAX,
     HEAD_MAX,
     HEAD_WITHIN,
@@ -291,7 +290,7 @@ async def serve_until(
     config = uvicorn.Config(
         app,
         http=connection_class,
-        backlog=ACCEPTED_AT_ONCE,
+        backlog=budget.accepted_at_once,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api.conversations import DESK, Conversation
 from chatapp.peer.api.errors import NotOpen
@@ -29,7 +29,6 @@ from chatapp.peer.faces.web.operators.desk import DeskOfWindows, OperatorDesk
 from chatapp.peer.faces.web.operators.forms import NotServing, is_command
 from chatapp.peer.faces.web.streams import Windows
 from chatapp.peer.node.local import line_id
-from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.log import LogEntry
 from chatapp.peer.view.panes import Pane
 from chatapp.peer.view.screen import Attention, ScreenView
@@ -39,6 +38,9 @@ from chatapp.peer.words import members as words
 from chatapp.peer.words.formatting import Candidate
 from chatapp.peer.words.full import begun_about
 from chatapp.wire.errors import quoted
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.client import Peer
 
 _log: Final = logging.getLogger("chatapp.peer")
 
@@ -53,7 +55,7 @@ _TYPED_AHEAD: Final = frozenset("re")
 class Window:
     """One window. It is attached to the program that runs the node, as one in another program is."""
 
-    def __init__(self, number: int, peer: Peer, uploads: Uploads, desk: DeskOfWindows) -> None:
+    def __init__(self, number: int, peer: "Peer", uploads: Uploads, desk: DeskOfWindows) -> None:
         """`peer`: attached to the node, and open; the window closes it. `uploads`: where files are
         that browsers have given to the program. `desk`: what an operator's windows share."""
         self.number: Final = number

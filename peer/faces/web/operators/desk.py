@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chatapp.peer.api import events
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, NotOpen
@@ -15,7 +15,6 @@ from chatapp.peer.api.state import DeskState
 from chatapp.peer.faces.web.limits import KEYS_PER_SESSION
 from chatapp.peer.node.feed import Waiters
 from chatapp.peer.node.local import line_id
-from chatapp.peer.sdk.client import Peer
 from chatapp.peer.view.desk import DeskFile, DeskView
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.files import clean_name
@@ -26,6 +25,9 @@ from chatapp.wire.messages.desk import (
     ShowPast,
     ShowRoom,
 )
+
+if TYPE_CHECKING:
+    from chatapp.peer.sdk.client import Peer
 
 _log: Final = logging.getLogger("chatapp.peer")
 
@@ -57,7 +59,7 @@ class OperatorDesk:
 
     def __init__(
         self,
-        peer: Peer,
+        peer: "Peer",
         *,
         changed: Callable[[], None] = lambda: None,
         is_watched: Callable[[], bool] = lambda: False,
@@ -282,7 +284,7 @@ class DeskOfWindows:
 
     def __init__(
         self,
-        attach: Callable[[], Peer],
+        attach: "Callable[[], Peer]",
         *,
         changed: Callable[[], None],
         is_watched: Callable[[], bool],
