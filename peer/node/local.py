@@ -149,7 +149,7 @@ class PeerNode:
             self.core: PeerCore = self._new_core(name, loaded)
             self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
             """What the user has begun to type, by conversation."""
-            self.read_marks: Final = ReadMarks(self)
+            self.read_marks: Final[ReadMarks] = ReadMarks(self)
             self._files: Files | None = None
             undo.pop_all()
         self.receipts: Final = Receipts()
