@@ -479,8 +479,9 @@ class ListConversations(Request[Conversations], frozen=True, kw_only=True):
 
 class MarkRead(Request[None], frozen=True, kw_only=True):
     """Note that the user has read this conversation up to the line with this id, or up to its
-    newest line if the id is higher, and `ConversationRead` follows. It is kept over restarts; what
-    was read once stays so. Nothing happens for a conversation in which nothing was said."""
+    newest line if no line has an id so high, and `ConversationRead` follows. It is kept over
+    restarts; what was read once stays so. Nothing happens for a conversation in which nothing was
+    said."""
 
     conversation: Conversation
     id: Id

@@ -2,7 +2,6 @@
 and the ports by which the subjects reach each other."""
 
 import enum
-import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -190,7 +189,7 @@ class Outputs:
     __slots__ = (
         "events",
         "has_numbered",
-        "new_id",
+        "last_id",
         "records",
         "requests",
         "syncs",
@@ -203,8 +202,8 @@ class Outputs:
         self.syncs: Final = Syncs(life)
         self.wants_sync = False
         """Whether the journal is to be synced at once."""
-        self.new_id = itertools.count(1).__next__
-        """Returns the id of the next line of the history."""
+        self.last_id = 0
+        """The highest id of a line in the history."""
         self.events: list[Event] = []
         self.records: list[Record] = []
         self.requests: list[PeerRequest] = []
@@ -214,9 +213,10 @@ class Outputs:
         self.has_numbered = False
         """Whether messages wait for their numbers to be on disk."""
 
-    def count_ids_from(self, last_id: int) -> None:
-        """Begin after the highest id of a line in the history."""
-        self.new_id = itertools.count(last_id + 1).__next__
+    def new_id(self) -> int:
+        """Return the id of the next line of the history."""
+        self.last_id += 1
+        return self.last_id
 
     def drain_events(self) -> list[Event]:
         """Return all events so far, in order, and forget them."""

@@ -55,7 +55,7 @@ class PeerCore(NodeCore):
         # of the registry comes before its consequences, and a line that is due is shown before its
         # delivery stream drops it.
         self._out: Final = ctx.out
-        self._out.count_ids_from(loaded.last_id)
+        self._out.last_id = loaded.last_id
         self.events: Final = self._out.drain_events
         self.file_frames: Final = self._out.file_frames
         self.roster: Final = Roster(ctx, self, loaded)
@@ -199,6 +199,11 @@ class PeerCore(NodeCore):
     def wall(self, now: float) -> float:
         """Return the Unix time."""
         return self._ctx.wall(now)
+
+    @property
+    def newest_line(self) -> int:
+        """The highest id of a line in the history."""
+        return self._out.last_id
 
     def mark_read(
         self, conversation: conversations.Conversation, keys: Iterable[tuple[bytes, bool]], id_: int

@@ -46,7 +46,6 @@ from chatapp.peer.core.relations import offered_file
 from chatapp.peer.history.query import (
     UNREAD_MAX,
     MessageQueries,
-    StoredConversation,
     StoredLine,
     identity_of,
     shown,
@@ -690,25 +689,6 @@ def _keep_draft(node: "PeerNode", request: requests.KeepDraft) -> None:
             node.core.note_draft(oldest, "")
 
 
-async def _mark_read(node: "PeerNode", request: requests.MarkRead) -> None:
-    """Note how far a conversation is read."""
-    registry = node.storage.registry
-
-    def read(lines: MessageQueries) -> list[tuple[StoredConversation, int]]:
-        talks = lines.conversations
-        rows = talks.rows_of(request.conversation, registry)
-        return [(row, 0 if row.is_group else talks.newest_read(row, request.id)) for row in rows]
-
-    found = await node.storage.read(read, by_index=True)
-    rows = [row for row, _ in found]
-    id_ = min(request.id, max((row.newest for row in rows), default=0))
-    if any(row.read < id_ for row in rows):
-        node.core.mark_read(rows[0].what, [(row.key, row.is_group) for row in rows], id_)
-        numbers = {row.key: number for row, number in found if number}
-        node.core.direct.user_saw(numbers, now=node.now())
-        node.schedule()
-
-
 def _unshown(node: "PeerNode", request: requests.ListUnshown) -> Unshown:
     """Return lines to us that were not shown. Raises sqlite3.Error."""
     return Unshown(lines=tuple(node.storage.unshown(after=request.after, count=request.limit)))
@@ -802,7 +782,7 @@ ANSWERS: Final[Mapping[type[Request[Any]], Callable[["PeerNode", Any], Awaitable
     requests.FindLines: _find,
     requests.ExplainDelivery: _why,
     requests.ListConversations: _conversations,
-    requests.MarkRead: _mark_read,
+    requests.MarkRead: lambda node, request: node.read_marks.mark(request),
     requests.KeepDraft: _keep_draft,
     requests.ListUnshown: _unshown,
     requests.AskDesk: _ask_desk,

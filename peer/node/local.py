@@ -28,6 +28,7 @@ from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.driver import Driver
 from chatapp.peer.node.feed import EventFeed
 from chatapp.peer.node.keystore import FILES, KeyFolder
+from chatapp.peer.node.readmarks import ReadMarks
 from chatapp.peer.node.receipts import Receipt, Receipts
 from chatapp.peer.node.registry import KnownRegistry
 from chatapp.peer.node.storage import NodeStorage
@@ -148,6 +149,7 @@ class PeerNode:
             self.core: PeerCore = self._new_core(name, loaded)
             self.drafts: Final[dict[Conversation, str]] = dict(loaded.drafts)
             """What the user has begun to type, by conversation."""
+            self.read_marks: Final[ReadMarks] = ReadMarks(self)
             self._files: Files | None = None
             undo.pop_all()
         self.receipts: Final = Receipts()

@@ -1,9 +1,10 @@
 """The conversations of the full screen: the log of each, what is unread, and the list in which they
 stand."""
 
+import bisect
 import enum
 import operator
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -32,6 +33,11 @@ STRANGERS_AWAY_MAX: Final = 5
 
 PaneKey = tuple[ConversationKind, str, bool]
 
+_LISTED: Final = frozenset(
+    {"conversation", "unread", "calls", "is_addressed", "talked_at", "draft"}
+)
+"""Attributes of a pane on which its row in the list depends."""
+
 
 def key_of(conversation: Conversation) -> PaneKey:
     """Return what is the same for two conversations with one person, however their name is
@@ -47,7 +53,11 @@ def key_of(conversation: Conversation) -> PaneKey:
 class Pane:
     """One conversation, and what the user has seen of it."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(
+        self, conversation: Conversation, changed: Callable[["Pane"], None] = lambda _: None
+    ) -> None:
+        """`changed`: called when its row in the list may be another one."""
+        self._changed: Final = changed
         self.conversation = conversation
         self.log: Final = Log()
         self.unread = 0
@@ -82,8 +92,21 @@ class Pane:
         self.listed: _Listed | None = None
         """Its row in the list, when that was asked for last."""
 
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in _LISTED:
+            self._changed(self)
+
     def __repr__(self) -> str:
         return f"<Pane of {self.conversation}: {len(self.log)} entries, {self.unread} unread>"
+
+    def list_as(self, now: "_FactsNow") -> "_Listed":
+        """Return its row in the list by these facts: the same object while they are the same."""
+        if self.listed is None or self.listed.facts != now:
+            facts = _Facts(*now)
+            row = facts.row()
+            self.listed = _Listed(_order(facts, row), row, facts)
+        return self.listed
 
     @property
     def is_hot(self) -> bool:
@@ -199,6 +222,13 @@ class PaneList:
         """Those of them who are away."""
         self.left_out = 0
         """How many people the rows last left out."""
+        self._asked: _Asked | None = None
+        """What the rows depend on beside the panes, when they were asked for last; None: all are to
+        be looked at."""
+        self._changed: Final[set[Pane]] = set()
+        """Those whose rows may have changed since."""
+        self._listed: list[_Listed] = []
+        self._rows: list[ListRow] = []
         self.start: Final = self.pane(NOBODY)
         """The start page, which is open until the user has chosen a conversation."""
         self.start.is_loaded, self.start.has_older = True, False
@@ -211,7 +241,8 @@ class PaneList:
         """Return the pane of a conversation; it is made if there is none."""
         key = key_of(conversation)
         if (pane := self._panes.get(key)) is None:
-            pane = self._panes[key] = Pane(conversation)
+            pane = self._panes[key] = Pane(conversation, self._changed.add)
+            self._asked = None
         return pane
 
     def known(self, conversation: Conversation) -> Pane | None:
@@ -238,6 +269,7 @@ class PaneList:
         """Have the conversation with a person stand under their new name. Return it, if there is
         one. The conversation with somebody else who had that name before stays, as one whose name
         is only claimed."""
+        self._asked = None
         pane = self._panes.pop(key_of(person(old)), None)
         if pane is not None:
             former = self._panes.pop(key_of(person(new)), None)
@@ -261,9 +293,41 @@ class PaneList:
     ) -> list[ListRow]:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
-        whom the user talked last. Strangers who are away are left out if they are many."""
-        opened_key, entered = key_of(opened), {key_of(room(name)) for name in rooms}
+        whom the user talked last. Strangers who are away are left out if they are many. The same
+        object until a row changes."""
         self._take_people(people, me)
+        asked = _Asked(opened, tuple(rooms), muted, is_at_desk, waiting)
+        changed = [pane for pane in self._changed if pane is not self.start]
+        if asked != self._asked or not all(map(self._is_always_listed, changed)):
+            self._list_all(asked)
+        elif changed:
+            self._list_again(asked, changed)
+        self._changed.clear()
+        return self._rows
+
+    def _is_always_listed(self, pane: Pane) -> bool:
+        is_desk = pane.conversation.kind is ConversationKind.DESK
+        return (
+            pane.listed is not None
+            and not is_desk
+            and key_of(pane.conversation) not in self._absent
+        )
+
+    def _list_again(self, asked: "_Asked", changed: Iterable[Pane]) -> None:
+        """Give these panes their places in the list anew."""
+        facts_of = self._facts_for(asked)
+        for pane in changed:
+            before = pane.listed
+            pane.list_as(facts_of(key_of(pane.conversation), pane))
+            if before is not None and pane.listed is not None and before is not pane.listed:
+                self._listed.remove(before)
+                bisect.insort(self._listed, pane.listed, key=_place)
+                self._rows = []
+        if not self._rows:
+            self._rows = [listed.row for listed in self._listed]
+
+    def _list_all(self, asked: "_Asked") -> None:
+        opened_key = key_of(asked.opened)
         away: list[PaneKey] = []
         for key, somebody in self._absent.items():
             pane = self._panes.get(key)
@@ -275,18 +339,29 @@ class PaneList:
         self.left_out = len(left_out)
         for key in away if not left_out else ():
             self.pane(person(self._absent[key].name))
-        rows: list[_Listed] = []
-        here = self._here
+        facts_of = self._facts_for(asked)
+        listed: list[_Listed] = []
         for key, pane in self._panes.items():
-            conversation = pane.conversation
-            kind = conversation.kind
-            if kind is ConversationKind.DESK and not (is_at_desk or key == opened_key):
+            is_desk = pane.conversation.kind is ConversationKind.DESK
+            if is_desk and not (asked.is_at_desk or key == opened_key):
                 continue
             if pane is self.start or (left_out and key in left_out):
                 continue
-            is_person = kind is ConversationKind.PERSON
-            # In the order of `_Facts`, which takes its time to make: mostly they are as before.
-            now = (
+            listed.append(pane.list_as(facts_of(key, pane)))
+        listed.sort(key=_place)
+        self._listed, self._rows = listed, [one.row for one in listed]
+        self._asked = asked
+
+    def _facts_for(self, asked: "_Asked") -> Callable[[PaneKey, Pane], "_FactsNow"]:
+        """Return what tells all that the row of a pane depends on, in the order of `_Facts`, which
+        takes its time to make: mostly they are as before."""
+        opened_key, entered = key_of(asked.opened), {key_of(room(name)) for name in asked.rooms}
+        here, muted = self._here, asked.muted
+
+        def facts_of(key: PaneKey, pane: Pane) -> _FactsNow:
+            conversation = pane.conversation
+            is_person = conversation.kind is ConversationKind.PERSON
+            return (
                 conversation,
                 here.get(key[1]) if is_person and not key[2] else None,
                 key == opened_key,
@@ -295,22 +370,17 @@ class PaneList:
                 pane.is_addressed,
                 bool(muted) and conversation in muted,
                 not is_person and key in entered,
-                waiting if kind is ConversationKind.DESK else 0,
+                asked.waiting if conversation.kind is ConversationKind.DESK else 0,
                 pane.talked_at,
             )
-            if pane.listed is None or pane.listed.facts != now:
-                facts = _Facts(*now)
-                row = facts.row()
-                pane.listed = _Listed(_order(facts, row), row, facts)
-            rows.append(pane.listed)
-        rows.sort(key=_place)
-        return [listed.row for listed in rows]
+
+        return facts_of
 
     def _take_people(self, people: Sequence[Person], me: str) -> None:
         """Note who there is. Mostly it is the same tuple as before."""
         if people is self._people and me == self._me:
             return
-        self._people, self._me = people, me
+        self._people, self._me, self._asked = people, me, None
         self._here = {
             name_key(somebody.name): somebody
             for somebody in people
@@ -322,6 +392,19 @@ class PaneList:
                 self.pane(person(somebody.name))
             else:
                 self._absent[ConversationKind.PERSON, named, False] = somebody
+
+
+class _Asked(NamedTuple):
+    """What the rows of the list depend on, beside people and panes; see `PaneList.rows`."""
+
+    opened: Conversation
+    rooms: tuple[str, ...]
+    muted: Collection[Conversation]
+    is_at_desk: bool
+    waiting: int
+
+
+_FactsNow = tuple[Conversation, Person | None, bool, int, bool, bool, bool, bool, int, float]
 
 
 class _Facts(NamedTuple):

@@ -60,9 +60,9 @@ PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 @pytest.mark.parametrize(
     ("words", "is_terminal", "most", "mebibytes", "absent"),
     [
-        (PEER, False, 234, 42, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        (PEER, False, 235, 42, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (PEER, True, 208, 28, NOT_IN_A_PEER | NOT_BEFORE_A_PROMPT),
-        ([*PEER, "--stay"], False, 234, 42, NOT_IN_A_PEER | {"prompt_toolkit"}),
+        ([*PEER, "--stay"], False, 235, 42, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (["daemon", *PEER[1:]], False, 216, 41, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (["--desk", "127.0.0.1", "5000"], False, 241, 42, NOT_IN_A_PEER | {"prompt_toolkit"}),
         (

@@ -94,7 +94,7 @@ class ReceiverDriver:
         loaded = self.disk.load()
         ctx = ALICE.context()
         self.out = ctx.out
-        self.out.count_ids_from(loaded.last_id)
+        self.out.last_id = loaded.last_id
         self.people = KnownPeople()
         self.contacts = self.people.contacts
         self.streams = Streams(ctx, stored=loaded.streams, ignored=self.contacts.ignored)

@@ -12,6 +12,7 @@ from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.api.events import MessageState, Said
 from chatapp.peer.api.past import DeliveryTrace
 from chatapp.peer.history.query import MessageQueries
+from chatapp.peer.node.storage import NodeStorage
 from chatapp.peer.sdk.client import Peer
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
 
@@ -218,3 +219,29 @@ async def test_a_page_is_read_while_our_folder_gets_another_name(village: Villag
             await asyncio.sleep(0)
         assert alice.folder.name == "n-ada"
         assert [*pages, texts(await alice.past.page())] == [["a note"]] * (len(pages) + 1)
+
+
+async def test_a_group_is_looked_up_in_the_history_once_to_mark_it_as_read(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with village.peer("bob") as bob:
+        async with village.peer("alice") as alice:
+            await outcome_of(await bob.send_all("one"))
+            first = await next_of(alice, events.Said)
+            await alice.past.mark_read(EVERYBODY, first.id)
+            await next_of(alice, events.ConversationRead)
+            with monkeypatch.context() as patched:
+                patched.setattr(NodeStorage, "read", None)
+                await outcome_of(await bob.send_all("two"))
+                second = await next_of(alice, events.Said)
+                await alice.past.mark_read(EVERYBODY, second.id)
+                await alice.past.mark_read(EVERYBODY, first.id)  # what was read once stays so
+                read = events.ConversationRead(conversation=EVERYBODY, id=second.id)
+                assert await next_of(alice, events.ConversationRead) == read
+            await outcome_of(await bob.send_all("three"))
+            await alice.past.mark_read(EVERYBODY, second.id + 1_000)
+            told = await next_of(alice, events.ConversationRead)
+            await outcome_of(await bob.send_all("four"))
+        async with village.peer("alice") as alice:
+            (state,) = await alice.past.conversations()
+            assert (state.read, state.unread) == (told.id, 1)

@@ -1,5 +1,10 @@
 """The list of conversations: their order, and what is unread."""
 
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chatapp.peer.api.conversations import DESK, EVERYBODY, Conversation, person, room
 from chatapp.peer.api.events import Person, Said
 from chatapp.peer.api.past import ConversationState
@@ -35,9 +40,15 @@ def state(
     return ConversationState(conversation=conversation, unread=unread, read=0, last=last)
 
 
-def rows_of(panes: PaneList, people: list[Person], *, at_desk: bool = False) -> list[ListRow]:
+def rows_of(
+    panes: PaneList,
+    people: Sequence[Person],
+    *,
+    at_desk: bool = False,
+    opened: Conversation = EVERYBODY,
+) -> list[ListRow]:
     return panes.rows(
-        people, me="alice", opened=EVERYBODY, rooms=["lab"], is_at_desk=at_desk, waiting=3
+        people, me="alice", opened=opened, rooms=["lab"], is_at_desk=at_desk, waiting=3
     )
 
 
@@ -145,3 +156,38 @@ def test_a_new_name_leaves_the_conversation_with_its_former_bearer() -> None:
     panes.rename("carol", "bob")
     assert panes.pane(person("bob")) is renamed
     assert panes.pane(person("bob", is_claimed=True)) is former
+
+
+NAMES = ("bob", "carol", "dave", "eve", "frank", "grace")
+TALKS = (EVERYBODY, DESK, room("lab"), room("old"), *map(person, NAMES))
+
+
+@given(st.data())
+def test_rows_that_are_kept_are_those_that_a_new_look_at_all_panes_finds(
+    data: st.DataObject,
+) -> None:
+    panes, opened, people = PaneList(), EVERYBODY, tuple(at_table(one) for one in NAMES[:2])
+    for id_ in range(1, 12):
+        pane = panes.pane(data.draw(st.sampled_from(TALKS)))
+        match data.draw(st.sampled_from(("line", "read", "draft", "open", "people", "rename"))):
+            case "line":
+                pane.note_line(id_, data.draw(st.floats(1, 9)), is_mine=False, calls=id_ % 2 == 0)
+            case "read":
+                pane.note_read(id_)
+            case "draft":
+                pane.draft = data.draw(st.sampled_from(("", "so")))
+            case "open":
+                opened = pane.conversation
+            case "people":
+                people = tuple(
+                    at_table(one, online=is_online)
+                    for one in NAMES
+                    if (is_online := data.draw(st.sampled_from((True, False, None)))) is not None
+                )
+            case "rename":
+                panes.rename("bob", data.draw(st.sampled_from(("bob", "carol", "ben"))))
+
+        kept = rows_of(panes, people, opened=opened)
+        assert rows_of(panes, people, opened=opened) is kept
+        panes._asked = None
+        assert rows_of(panes, people, opened=opened) == kept

@@ -1,6 +1,6 @@
 """A person's page: what its templates show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -124,6 +124,11 @@ def _row(row: ListRow, about: str) -> Row:
     )
 
 
+def _anew(name: str, *values: object) -> Markup:
+    """Return what the macro of a part writes."""
+    return macro(PARTS, name.replace("-", "_"), *values)
+
+
 class Drawn:
     """What a window has drawn: what is shown as before is not drawn again."""
 
@@ -134,20 +139,31 @@ class Drawn:
         self._members: tuple[Sequence[ListRow], Sequence[Row]] = ((), ())
 
     def part(self, name: str, *values: object) -> Markup:
-        """Return what the macro of a part writes."""
+        """Return what the macro of a part writes for these values, which do not change."""
         drawn = self._parts.get(name)
         if drawn is None or drawn[0] != values:
-            drawn = self._parts[name] = values, macro(PARTS, name.replace("-", "_"), *values)
+            drawn = self._parts[name] = values, _anew(name, *values)
         return drawn[1]
 
-    def row(self, row: ListRow, about: str) -> tuple[str, Markup]:
-        """Return what a row is called, and its HTML."""
+    def rows(self, rows: Iterable[ListRow], wall: float) -> dict[str, Markup]:
+        """Return the HTML of these rows at a Unix time, by what they are called, in their order."""
+        get = self._rows.get
+        drawn: dict[str, Markup] = {}
+        for row in rows:
+            known = get(id(row))
+            if known is None or known[0] is not row or row.since:
+                known = self._row(row, _about(row, wall))
+            called, html = known[2]
+            drawn[called] = html
+        return drawn
+
+    def _row(self, row: ListRow, about: str) -> tuple[ListRow, str, tuple[str, Markup]]:
         known = self._rows.get(id(row))
         if known is None or known[0] is not row or known[1] != about:
             if len(self._rows) > 2 * ROWS_SHOWN:
                 self._rows.clear()
             known = self._rows[id(row)] = row, about, _drawn_row(row, about)
-        return known[2]
+        return known
 
     def members(self, rows: Sequence[ListRow]) -> Sequence[Row]:
         """Return who is in a room."""
@@ -234,16 +250,17 @@ class Page:
             "notes": ("; ".join(self._status.notes),),
         }
         parts = {id_: window.drawn.part(id_, *values) for id_, values in shown.items()}
-        # What is drawn anew: a line and a panel say something else later.
-        desk = window.desk
+        desk, asked, panel = window.desk, self._asked(), window.panel
         at_desk = NO_PARTS if desk is None else desk_parts(desk.view, desk.answers)
+        # A line and a panel say something else later, so they are drawn each time.
+        draw = window.drawn.part
         return (
             parts
             | at_desk
             | {
-                "desk-state": window.drawn.part("desk-state", self._desk_state()),
-                "asked": macro(PARTS, "asked", self._asked()),
-                "panel": macro(PARTS, "panel", window.panel),
+                "desk-state": draw("desk-state", self._desk_state()),
+                "asked": draw("asked", asked) if asked.chosen is None else _anew("asked", asked),
+                "panel": draw("panel", None) if panel is None else _anew("panel", panel),
             }
         )
 
@@ -256,7 +273,7 @@ class Page:
 
     def rows(self) -> dict[str, Markup]:
         """Return the rows of the list, by what they are called, in their order."""
-        return dict(self.window.drawn.row(row, _about(row, self._wall)) for row in self._rows)
+        return self.window.drawn.rows(self._rows, self._wall)
 
     def _head(self) -> Head:
         view = self.window.view

@@ -99,8 +99,7 @@ class _Drawn(msgspec.Struct, kw_only=True):
     before: LogEntry | None
     """What stood above it."""
     shown: Shown
-    html: Markup
-    version: int
+    line: Line
 
 
 class Sheet:
@@ -119,6 +118,9 @@ class Sheet:
         """By the id of the entry as an object."""
         self._by_key: Final[dict[int, LogEntry]] = {}
         self._selected: LogEntry | None = None
+        self._lines: list[Line] = []
+        """What was drawn last."""
+        self._drawn_span: tuple[int, int, int] | None = None
 
     def entry(self, key: int) -> LogEntry | None:
         """Return the entry with this key."""
@@ -161,11 +163,19 @@ class Sheet:
         return self.pane.log.entries[first : first + self._most]
 
     def draw(self, version: int, *, has: Container[int] = ()) -> list[Line]:
-        """Return the entries that are shown. `version`: that of entries that have changed since the
-        last call, or whose keys are not among those that the page `has`."""
+        """Return the entries that are shown; the same object if nothing has changed. `version`: that
+        of entries that have changed since the last call, or whose keys are not among those that the
+        page `has`."""
         before: LogEntry | None = None
-        changed = self._changed()
-        lines = []
+        changed, span = self._changed(), (self._first(), self._most, len(self.pane.log))
+        if (
+            changed == set()
+            and span == self._drawn_span
+            and all(one.key in has for one in self._lines)
+        ):
+            return self._lines
+        self._drawn_span = span
+        self._lines = lines = []
         for entry in self._span():
             known = self._drawn.get(id(entry))
             is_same = known is not None and known.before is before and changed is not None
@@ -173,9 +183,9 @@ class Sheet:
                 one = known
             else:
                 one = self._draw(entry, before, version)
-            if one.shown.key not in has:
-                one.version = version
-            lines.append(Line(one.shown.key, one.html, one.version))
+            if one.line.version != version and one.line.key not in has:
+                one.line = one.line._replace(version=version)
+            lines.append(one.line)
             before = entry
         return lines
 
@@ -184,7 +194,8 @@ class Sheet:
         objects; None: maybe all. An entry with another one above it is drawn anew all the same."""
         log = self.pane.log
         splices, entries = log.take_splices(), log.entries
-        chosen, self._selected = {id(self._selected), id(log.selected)}, log.selected
+        both, self._selected = {id(self._selected), id(log.selected)}, log.selected
+        chosen = both if len(both) > 1 else set()
         if splices is None:
             return None
         end = len(entries) - sum(splice.added for splice in splices)
@@ -200,7 +211,8 @@ class Sheet:
         shown = self._shown(entry, before, key)
         if known is None or known.shown != shown:
             html = macro(_TEMPLATE, "entry", shown)
-            known = _Drawn(entry=entry, before=before, shown=shown, html=html, version=version)
+            line = Line(key, html, version)
+            known = _Drawn(entry=entry, before=before, shown=shown, line=line)
             self._drawn[id(entry)] = known
             self._by_key[key] = entry
         known.before = before

@@ -93,8 +93,10 @@ class Window:
         self._is_looking = False
         self._looked_until = float("-inf")
         self._keys: Final = itertools.count(1)
+        self._shown: list[Line] = []
+        """The lines that were drawn last."""
         self._shown_keys: set[int] = set()
-        """Those of the lines that were drawn last."""
+        """Their keys."""
         self.drawn: Final = Drawn()
         self._sheets: Final[dict[Pane, Sheet]] = {}
         self._talk: Final = TalkSheet(lambda: next(self._keys))
@@ -283,7 +285,8 @@ class Window:
             lines = self.sheet.draw(self.version, has=self._shown_keys)
         else:
             lines = self._talk.draw(desk.view.lines, self.version, has=self._shown_keys)
-        self._shown_keys = {line.key for line in lines}
+        if lines is not self._shown:
+            self._shown, self._shown_keys = lines, {line.key for line in lines}
         return lines
 
     def _reveal(self, entry: LogEntry) -> None:
