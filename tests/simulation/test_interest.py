@@ -96,3 +96,15 @@ def test_who_was_found_for_a_message_is_watched_from_then_on() -> None:
     world.network.run_for(30.0)
     assert alice.sent()[-1][-1] is MessageState.SAVED
     assert [one.name for one in alice.core.roster.contacts.people()] == ["alice", "bob"]
+
+
+def test_whoever_is_asked_for_by_name_is_watched_from_then_on() -> None:
+    world = World(1, people=2)
+    world.registry.broadcast_up_to = 0
+    world.start()
+    assert world.network.run_until(lambda: all(map(is_up, world.people)), within=10.0)
+    alice, _ = world.people
+    alice.core.direct.look_up("bob", now=world.network.now)
+    alice.turn()
+    world.network.run_for(2.0)
+    assert [one.name for one in alice.core.roster.contacts.people()] == ["alice", "bob"]

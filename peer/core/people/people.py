@@ -363,8 +363,13 @@ class Roster:
         self.release(now=now)
 
     def _found(self, notice: Found, *, now: float) -> None:
-        """Take who was looked for."""
-        self._sights_came(self.interest.found(notice, now=now), is_news=False, now=now)
+        """Take who was looked for, and want to be told of them from now on: nobody is asked for twice
+        on a link, and what we know of them would grow old."""
+        found = self.interest.found(notice, now=now)
+        self._sights_came(found, is_news=False, now=now)
+        for sight in found:
+            if (contact := self.contacts.by_identity(sight.key)) is not None:
+                self.contacts.touch(contact)
 
     def _sights_came(self, sights: Sequence[Sight], *, is_news: bool, now: float) -> None:
         changes = self.table.take_sights(sights, wall=self._ctx.wall(now), is_news=is_news)
