@@ -463,7 +463,7 @@ def _change_at_desk(node: "PeerNode", request: requests.ChangeAtDesk) -> None:
 
 
 async def _send_desk_file(node: "PeerNode", request: requests.SendDeskFile) -> events.Said:
-    from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+    from chatapp.peer.node.files.desk import read_file  # deferred: rarely needed
 
     target = _target(node, request)
     name, content = await asyncio.to_thread(read_file, request.path)
@@ -490,7 +490,7 @@ async def _over(node: "PeerNode", transfer: DeskUpload | DeskDownload) -> None:
 async def _fetch_desk_file(
     node: "PeerNode", request: requests.FetchDeskFile
 ) -> requests.FetchedFile:
-    from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+    from chatapp.peer.node.files.desk import save_file  # deferred: rarely needed
 
     visit, name, size = request.visit, request.name, request.size
     if not visit:

@@ -1,6 +1,5 @@
 """A file as it is given on one link: what is asked for, and what is here. No I/O."""
 
-from collections import Counter
 from typing import Final, NamedTuple
 
 from chatapp.registry.kept.disk import PartFile, sealed_size
@@ -29,7 +28,7 @@ class Receipt:
         self.is_page_here = False
         self._next = 0
         """The chunk to ask for next."""
-        self._asked: Counter[int] = Counter()
+        self._asked: set[int] = set()
 
     @property
     def is_whole(self) -> bool:
@@ -44,7 +43,7 @@ class Receipt:
             return [WantPage(self.page)]
         wanted: list[KeeperNotice] = []
         while len(self._asked) < KEPT_WINDOW and self._next < span.stop:
-            self._asked[self._next] = 1
+            self._asked.add(self._next)
             wanted.append(WantChunk(self._next))
             self._next += 1
         return wanted
@@ -61,7 +60,7 @@ class Receipt:
             raise DecodeError("chunk", "not asked for")
         if len(chunk.sealed) != sealed_size(self.gift.head.size, chunk.place):
             raise DecodeError("chunk", "of another size than its file says")
-        del self._asked[chunk.place]
+        self._asked.remove(chunk.place)
 
     def chunk_written(self) -> None:
         """Go on to the next page after the last chunk of one."""

@@ -301,7 +301,7 @@ class RegistryDriver:
         self.committer = Committer(loop, core, store, self.edge.call_guarded, now=machine.now)
         self._files = files
         if files is not None:
-            core.edge.take_file_link = self._take_file_link
+            core.edge.take_file_link = partial(self._take_file_link, files)
         self._maintenance: asyncio.TimerHandle | None = None
         self._show: Callable[[list[str]], None] | None = None
 
@@ -329,10 +329,9 @@ class RegistryDriver:
         await self.committer.finish()
         return table
 
-    def _take_file_link(self, link: FileLink) -> None:
-        if self._files is not None:
-            opened = self.edge.let_go(link.number)
-            self._files.take(opened, link.identity, link.session, link.answer)
+    def _take_file_link(self, files: "KeptFiles", link: FileLink) -> None:
+        opened = self.edge.let_go(link.number)
+        files.take(opened, link.identity, link.session, link.answer)
 
     def receive_bus(self, data: bytes) -> None:
         """Hand a message of another node to the engine, unless it has left: what it would store

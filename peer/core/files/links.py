@@ -29,8 +29,8 @@ class Chunk(NamedTuple):
     sealed: bytes | memoryview
 
 
-class FetchingEnd:
-    """The end of the one who fetches."""
+class _OpeningEnd:
+    """The end of the one who has opened the link."""
 
     def __init__(self, opening: LinkOpening) -> None:
         self._opening: Final = opening
@@ -41,44 +41,38 @@ class FetchingEnd:
         """Whether the other side has shown who they are."""
         return self._session is not None
 
-    def receive(self, received: bytes) -> FileNotice | Chunk | None:
-        """Take a frame; None for the one that opens the link. Raises SealError, DecodeError."""
-        if self._session is None:
-            self._session = self._opening.answered(received)
-            return None
-        if received.startswith(_CHUNK):
-            return Chunk(*unpack_chunk(received))
-        return decode_file_notice(self._session.open(received))
-
-    def request(self, request: FileRequest) -> bytes:
-        """Return the frame that asks for this."""
-        assert self._session is not None
-        return frame(self._session.seal(encode(request)))
-
-
-class GivingEnd:
-    """The end of one who gives a file to the registry (clause 6.23)."""
-
-    def __init__(self, opening: LinkOpening) -> None:
-        self._opening: Final = opening
-        self._session: LinkSession | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the registry has shown who it is."""
-        return self._session is not None
-
-    def receive(self, received: bytes) -> KeeperNotice | None:
-        """Take a frame; None for the one that opens the link. Raises SealError, DecodeError."""
-        if self._session is None:
-            self._session = self._opening.answered(received)
-            return None
-        return decode_keeper_notice(self._session.open(received))
-
     def request(self, request: KeeperRequest) -> bytes:
         """Return the frame that says this."""
         assert self._session is not None
         return frame(self._session.seal(encode(request)))
+
+    def _opened(self, received: bytes) -> bytes | None:
+        """Return what a sealed frame says; None for the frame that answers our first. Raises
+        SealError."""
+        if self._session is None:
+            self._session = self._opening.answered(received)
+            return None
+        return self._session.open(received)
+
+
+class FetchingEnd(_OpeningEnd):
+    """The end of the one who fetches."""
+
+    def receive(self, received: bytes) -> FileNotice | Chunk | None:
+        """Take a frame; None for the one that opens the link. Raises SealError, DecodeError."""
+        if self.is_open and received.startswith(_CHUNK):
+            return Chunk(*unpack_chunk(received))
+        opened = self._opened(received)
+        return None if opened is None else decode_file_notice(opened)
+
+
+class GivingEnd(_OpeningEnd):
+    """The end of one who gives a file to the registry (clause 6.23)."""
+
+    def receive(self, received: bytes) -> KeeperNotice | None:
+        """Take a frame; None for the one that opens the link. Raises SealError, DecodeError."""
+        opened = self._opened(received)
+        return None if opened is None else decode_keeper_notice(opened)
 
 
 def framed(chunk: Chunk) -> tuple[bytes, ...]:

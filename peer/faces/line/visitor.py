@@ -492,7 +492,7 @@ class VisitorFace:
         task.add_done_callback(self._transfers.discard)
 
     async def _send_file(self, typed: str) -> None:
-        from chatapp.peer.node.deskfiles import read_file  # deferred: rarely needed
+        from chatapp.peer.node.files.desk import read_file  # deferred: rarely needed
 
         path = path_typed(typed)
         try:
@@ -506,7 +506,7 @@ class VisitorFace:
         self._terminal.show([AnswerLine(self._texts.file_sent(line.text, len(content)))])
 
     async def _get_file(self, typed: str) -> None:
-        from chatapp.peer.node.deskfiles import save_file  # deferred: rarely needed
+        from chatapp.peer.node.files.desk import save_file  # deferred: rarely needed
 
         nth, _, path = f"{typed} ".partition(" as ")
         line = self._view.file_at(nth.strip())

@@ -94,7 +94,7 @@ class Keeping:
         self._is_closed = False
 
     def look(self) -> None:
-        """Begin to do what there is to do. Of what comes later it is found out by itself."""
+        """Begin what is due. A timer looks for what becomes due later."""
         if self._is_closed or self._running is not None:
             return
         if self._timer is not None:

@@ -50,6 +50,14 @@ async def kept(town: Town, peer: Peer, *, is_kept: bool = True) -> events.FileTr
             return file
 
 
+async def offering_to_bob(town: Town, plan: Path) -> Peer:
+    """Return alice, who has offered a file to bob while he was away."""
+    alice, bob = await town.peer("alice"), await town.peer("bob")
+    await bob.close()
+    await alice.send_file("bob", plan)
+    return alice
+
+
 def on_disk(town: Town) -> list[str]:
     """Return the suffixes of what the registry keeps."""
     folder = town.registry.place.folder / "registry" / "5000" / "kept"
@@ -61,9 +69,7 @@ async def test_a_file_comes_although_the_two_are_never_there_together(
 ) -> None:
     keep()
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         assert (await kept(town, alice)).is_kept and on_disk(town) == [".kept"]
         await alice.close()
         bob = await town.peer("bob")
@@ -81,9 +87,7 @@ async def test_a_file_comes_although_the_two_are_never_there_together(
 
 async def test_nothing_is_kept_unless_the_owner_wants_it(plan: Path) -> None:
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await town.wait(100.0)
         assert not (await alice.files())[0].is_kept and on_disk(town) == []
         await alice.close()
@@ -110,9 +114,7 @@ async def test_a_file_is_given_once_its_reader_has_gone(keep: Keep, plan: Path) 
 async def test_what_is_taken_back_is_dropped_also_after_a_restart(keep: Keep, plan: Path) -> None:
     keep()
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await kept(town, alice)
         await town.registry.kill()
         (file,) = await alice.files()
@@ -128,9 +130,7 @@ async def test_a_registry_that_is_killed_keeps_files_whole_or_not_at_all(
 ) -> None:
     keep()
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         while ".part" not in on_disk(town):
             await town.wait(0.01)
         await town.registry.kill()
@@ -165,9 +165,7 @@ async def test_a_room_with_somebody_away(keep: Keep, plan: Path) -> None:
 async def test_a_file_that_is_too_large_waits_for_both(keep: Keep, plan: Path) -> None:
     keep(each=2 * MEGABYTE)
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await town.wait(300.0)
         assert not (await alice.files())[0].is_kept and on_disk(town) == []
 
@@ -175,9 +173,7 @@ async def test_a_file_that_is_too_large_waits_for_both(keep: Keep, plan: Path) -
 async def test_erasing_somebody_erases_what_they_gave(keep: Keep, plan: Path) -> None:
     keep()
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await kept(town, alice)
         running = town.registry._running
         assert running is not None
@@ -192,9 +188,7 @@ async def test_erasing_somebody_erases_what_they_gave(keep: Keep, plan: Path) ->
 async def test_an_owner_who_switches_it_off_has_nothing_left(keep: Keep, plan: Path) -> None:
     keep()
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await kept(town, alice)
         await town.registry.stop()
         keep(each=0)
@@ -226,9 +220,7 @@ async def test_the_one_who_offers_comes_back_while_the_registry_gives(
     keep()
     monkeypatch.setattr("chatapp.registry.kept.keeper.KEPT_BYTES_PER_SECOND", CHUNK_SIZE)
     async with Town() as town:
-        alice, bob = await town.peer("alice"), await town.peer("bob")
-        await bob.close()
-        await alice.send_file("bob", plan)
+        alice = await offering_to_bob(town, plan)
         await kept(town, alice)
         await alice.close()
         bob = await town.peer("bob")

@@ -21,7 +21,7 @@ from chatapp.peer.faces.web.operators.forms import (
     number_in,
     text_in,
 )
-from chatapp.peer.node.deskfiles import LARGEST
+from chatapp.peer.node.files.desk import LARGEST
 from chatapp.peer.words import changes
 from chatapp.peer.words.files import size_shown
 from chatapp.wire.errors import ChatAppError, TextTooLong
