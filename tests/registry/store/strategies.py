@@ -13,6 +13,7 @@ from tests.registry.store.playbook import (
     ALICE,
     BOB,
     CAROL,
+    Model,
     bound,
     cut,
     dropped,
@@ -66,6 +67,13 @@ class Author:
         self.visits: dict[
             int, tuple[int, int]
         ] = {}  # of those that go on: the first and the last line kept
+
+    def go_on_from(self, model: Model) -> None:
+        """Go on after a death, with the lines that it has left. A registry drops lines that it has,
+        and never the newest."""
+        for group in GROUPS:
+            lines = model.lines.get(group, [])
+            self.said[group] = {one.position: one.epoch for one in lines}
 
     def next_entry(self, data: st.DataObject) -> Entry:
         kind = data.draw(st.sampled_from((*KINDS, "desk", "desk")))

@@ -183,6 +183,7 @@ def test_any_play_through_several_deaths(
         outcomes = script.outcomes(at_least, past)
         assert first in outcomes
         past += script.begun[: at_least + outcomes.index(first)]
+        author.go_on_from(Model().say(past))
     disk.kill()
 
 
