@@ -324,7 +324,9 @@ class DeskPromise:
             self._moved.update(moved)
         for at, one in enumerate(moves, 1):
             is_first = is_moved or one.visit.number in put_back
-            self._check_change(queue, one, [] if is_first else before, moves[at:])
+            if one.event is VisitEvent.CALLED and not is_first:
+                self._check_turn(queue, one, before, altered, moves[at:])
+            self._check_change(one)
             if one.cause is PositionCause.TRANSFERRED:
                 self._take(
                     f"{one.visit.number} was transferred", (TransferVisitor, one.visit.number)
@@ -365,11 +367,31 @@ class DeskPromise:
                 f"I6: {number} is too far ahead in {line}"
             )
 
-    def _check_change(
-        self, queue: DeskQueue, one: Change, before: list[int], later: Sequence[Change]
+    def _check_turn(
+        self,
+        queue: DeskQueue,
+        one: Change,
+        before: list[int],
+        altered: set[int],
+        later: Sequence[Change],
     ) -> None:
-        """Check a change. `before`: the line before this step. `later`: the changes that came after
-        this one in the same step."""
+        """Check that a visitor who was called passed nobody. `before`: the line before this step.
+        `altered`: the visits that an operator may have moved in this step, there and back again.
+        `later`: the changes that came after this one in the same step."""
+        visit, number = one.visit, one.visit.number
+        for first in before[: before.index(number)] if number in before else before:
+            passed = queue.visits.get(first)
+            if (
+                passed is None
+                or passed.operator != NOBODY
+                or _was_out_of_turn(passed, later)
+                or passed.wanted not in (NOBODY, visit.operator)
+            ):
+                continue
+            assert first in altered, f"I6: {number} was called, and {first} was before them"
+            self._take(f"{first} was passed", (MoveVisitor, first), (MoveVisitor, 0))
+
+    def _check_change(self, one: Change) -> None:
         visit, number = one.visit, one.visit.number
         if one.event in _GONE:
             self._here_at[number] = self._world.network.now
@@ -379,14 +401,6 @@ class DeskPromise:
         elif one.event is VisitEvent.CALLED:
             assert number not in self._over, "I6: served twice"
             assert visit.pause is Pause.NONE, "I6: called, and wants others to go first"
-            for first in before[: before.index(number)] if number in before else before:
-                passed = queue.visits.get(first)
-                assert (
-                    passed is None
-                    or passed.operator != NOBODY
-                    or _was_out_of_turn(passed, later)
-                    or passed.wanted not in (NOBODY, visit.operator)
-                ), f"I6: {number} was called, and {first} was before them"
         elif one.cause is PositionCause.HELD:
             self._take(f"{number} was put on hold", (HoldVisitor, number))
         elif one.event is VisitEvent.HANDED_OVER or one.cause is PositionCause.HANDED_OVER:
