@@ -44,6 +44,7 @@ class Rig:
         policy: RegistryPolicy | None = None,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
+        table: KeptTable | None = None,
     ) -> None:
         self.desk = desk
         self.access = access
@@ -66,7 +67,7 @@ class Rig:
         self._readers: dict[int, FrameReader] = {}
         self._next_link = 1
         self._made = 0
-        self._table: KeptTable | None = None
+        self._table = table
         self.peers: list[LinkedPeer] = []
         self.core = self._start()
 

@@ -14,6 +14,7 @@ from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import FrameReader
@@ -31,7 +32,15 @@ STEP = 0.05
 class EngineRig(Rig):
     """The node with the engine. What its turns produce for the bus is carried at once."""
 
-    def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
+    def __init__(
+        self,
+        cluster: "Cluster",
+        store: MemoryStore,
+        *,
+        term: int,
+        table: KeptTable | None,
+        now: float,
+    ) -> None:
         self.cluster = cluster
         self.holds_lease = True
         super().__init__(
@@ -41,6 +50,7 @@ class EngineRig(Rig):
             policy=cluster.policy,
             desk=cluster.desk,
             access=cluster.access,
+            table=table,
         )
         self.node = EngineNode(
             self.core,
@@ -184,10 +194,10 @@ class Cluster:
         self.add_edges(edges)
         self.advance(2.0)
 
-    def start_engine(self) -> EngineRig:
-        """Start the engine, or another one on the same store."""
+    def start_engine(self, *, table: KeptTable | None = None) -> EngineRig:
+        """Start the engine, or another one on the same store. `table`: with which it goes on."""
         self._term += 1
-        self.engine = EngineRig(self, self.store, term=self._term, now=self.now)
+        self.engine = EngineRig(self, self.store, term=self._term, table=table, now=self.now)
         return self.engine
 
     def add_edges(self, count: int) -> None:
