@@ -10,7 +10,7 @@ import pytest
 
 from fuzz.targets import FOUND, TARGETS, Running, cases, findings
 
-CASES = 600
+CASES = 300
 SLOW = {"store": 150, "history": 60, "keepsakes": 60}
 """Those that open files, or start a registry, for each case."""
 

@@ -20,11 +20,11 @@ from tests.cast.people import Person
 from tests.cast.stage import Stage, overheard
 from tests.faults.conftest import Note
 from tests.faults.machine import allow_descriptors, processor_time_of
-from tests.faults.size import IS_WHOLE, bar, only_whole
+from tests.faults.size import IS_WHOLE, bar, dose, only_whole
 from tests.faults.visitor import Visitor
 
 RATES = (1.5, 4.0, 20.0, 50.0)
-MESSAGES = 3
+MESSAGES = dose(1, 3)
 AT_WORK_WITH_THE_TABLE = "Working with the table of"
 CROWD = 1_950  # an address may take 2,000 names at once, and alice and bob have some
 SECONDS = 10
@@ -105,7 +105,7 @@ async def test_two_go_on_talking_while_an_opening_comes_again(
     figure(
         f"an opening sent again {rate} times a second, {where} a registry",
         f"{MESSAGES} of {MESSAGES} directly, within {slowest:.2f} s",
-        "3 of 3 directly",
+        f"{MESSAGES} of {MESSAGES} directly",
     )
     assert slowest < bar(5.0)
 

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.filestory import try_seed
 
 CHOSEN: Final = os.environ.get("CHATAPP_SEED")
-SEEDS: Final = int(os.environ.get("CHATAPP_FILE_SEEDS", "20"))
+SEEDS: Final = int(os.environ.get("CHATAPP_FILE_SEEDS", "12"))
 
 
 @pytest.mark.parametrize("seed", [int(CHOSEN)] if CHOSEN else range(SEEDS))

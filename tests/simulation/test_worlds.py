@@ -1,7 +1,7 @@
 """Worlds that a seed tells: bad weather, crashes, partitions, rooms, renames, the help desk; then
 calm, and nothing lost.
 
-CHATAPP_SEEDS says how many (default 120); a failing one is printed, and `CHATAPP_SEED=<n>` runs it
+CHATAPP_SEEDS says how many (default 80); a failing one is printed, and `CHATAPP_SEED=<n>` runs it
 alone. In every third world the registry is a cluster; CHATAPP_NODES=1 or 3 says so for all.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.story import try_seed
 from tests.support.cluster.cluster import NODES
 
-SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "120"))
+SEEDS: Final = int(os.environ.get("CHATAPP_SEEDS", "80"))
 BATCH: Final = 10
 CHOSEN: Final = os.environ.get("CHATAPP_SEED")
 CHOSEN_NODES: Final = os.environ.get("CHATAPP_NODES")
