@@ -45,7 +45,7 @@ class Gate:
 
     def __init__(self, registry: Identity, *, secret: bytes, window: float) -> None:
         self._registry = registry
-        self._secret = secret
+        self.secret = secret
         self._window: Final = window
         self._registers: Buckets[str] = Buckets(
             rate=REGISTERS_PER_SECOND, burst=REGISTERS_BURST, most=BUCKETS_MAX
@@ -114,7 +114,7 @@ class Gate:
     def _cookie(self, sender: Address, window: int) -> bytes:
         material = f"{window} {sender.port} {sender.host}".encode()
         return hashlib.blake2s(
-            material, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok"
+            material, digest_size=_COOKIE_SIZE, key=self.secret, person=b"chat-cok"
         ).digest()
 
 

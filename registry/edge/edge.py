@@ -84,6 +84,10 @@ class Output(NamedTuple):
     """What happened, for the log."""
 
 
+def _register_queue() -> FairQueue[tuple[Register, Address]]:
+    return FairQueue(most=REGISTERS_WAITING_MAX)
+
+
 class FileLink(NamedTuple):
     """A connection that was opened for files (clause 6.23), which is none of the edge's any more."""
 
@@ -126,9 +130,7 @@ class Edge:
         self.gate: Final = Gate(
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )
-        self.register_queue: Final[FairQueue[tuple[Register, Address]]] = FairQueue(
-            most=REGISTERS_WAITING_MAX
-        )
+        self.register_queue = _register_queue()
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self.is_broadcasting = False
@@ -286,6 +288,12 @@ class Edge:
         `counter`: as at the beginning."""
         self.sessions.renew_card(counter)
         self._policy = msgspec.structs.replace(self._policy, lease_span=lease)
+
+    def let_nobody_finish(self, secret: bytes) -> None:
+        """Make void whatever peers began to register with: who has done so at an earlier engine
+        could be played back, as nothing is known here of their sessions. `secret`: of the cookies
+        from now on."""
+        self.gate.secret, self.register_queue = secret, _register_queue()
 
     # --- datagrams
 

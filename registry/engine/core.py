@@ -6,7 +6,7 @@ It is an edge and an engine that call each other.
 
 from typing import Final
 
-from chatapp.registry.edge.edge import Edge
+from chatapp.registry.edge.edge import SECRET_SIZE, Edge
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin_requests import CoreRequest
 from chatapp.registry.rules.context import Context
@@ -80,6 +80,8 @@ class RegistryCore:
             self._adopt(edge, now)
 
     def _adopt(self, edge: Edge, now: float) -> None:
+        edge.let_nobody_finish(self.context.rng.randbytes(SECRET_SIZE))
+        edge.broadcast_backlog(waits=False)
         edge.serve_another(
             lease=self.context.policy.lease_span, counter=self.context.clock.millis(now)
         )

@@ -10,6 +10,7 @@ from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject, engine_subject
 from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
@@ -39,6 +40,7 @@ class EngineRig(Rig):
         *,
         term: int,
         table: KeptTable | None,
+        edge: Edge | None,
         now: float,
     ) -> None:
         self.cluster = cluster
@@ -51,6 +53,7 @@ class EngineRig(Rig):
             desk=cluster.desk,
             access=cluster.access,
             table=table,
+            edge=edge,
         )
         self.node = EngineNode(
             self.core,
@@ -60,6 +63,11 @@ class EngineRig(Rig):
             holds_lease=lambda now: self.holds_lease,
             now=now,
         )
+
+    def take_links(self, edge: "EdgeRig") -> None:
+        """Own the sockets of a node that was an edge."""
+        self._readers, self.frames, self._next_link = edge._readers, edge.frames, edge._next_link
+        self.turn_alone()
 
     def turn(self) -> None:
         super().turn()
@@ -194,11 +202,27 @@ class Cluster:
         self.add_edges(edges)
         self.advance(2.0)
 
-    def start_engine(self, *, table: KeptTable | None = None) -> EngineRig:
-        """Start the engine, or another one on the same store. `table`: with which it goes on."""
+    def start_engine(
+        self, *, table: KeptTable | None = None, edge: Edge | None = None
+    ) -> EngineRig:
+        """Start the engine, or another one on the same store. `table`, `edge`: with which it goes
+        on."""
         self._term += 1
-        self.engine = EngineRig(self, self.store, term=self._term, table=table, now=self.now)
+        self.engine = EngineRig(
+            self, self.store, term=self._term, table=table, edge=edge, now=self.now
+        )
         return self.engine
+
+    def promote(self, edge: EdgeRig, *peers: LinkedPeer) -> EngineRig:
+        """Let an edge have the engine. `peers`: who is at that node."""
+        table, key = edge.core.kept_table(), self.engine.identity.public
+        handed = edge.core.hand_over(key, now=self.now)
+        self.edges.remove(edge)
+        engine = self.start_engine(table=table, edge=handed)
+        engine.take_links(edge)
+        for peer in peers:
+            peer.rig = engine
+        return engine
 
     def add_edges(self, count: int) -> None:
         """Start further edges."""

@@ -10,6 +10,7 @@ from chatapp.registry.cluster.bus.session import ALONE_AFTER
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason, link_at
 from chatapp.wire.address import Address
+from chatapp.wire.codec import Kind
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT
 from chatapp.wire.messages.link import AttachAgain
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
@@ -162,6 +163,59 @@ def test_visitors_come_in_anew(cluster: Cluster, ann: LinkedPeer) -> None:
     assert visitor.link is not None
     assert cluster.edges[0].closed[visitor.link] is LinkEndReason.OTHER_ENGINE
     assert is_open(ann)
+
+
+class TestTheNodeThatTakesOver:
+    """Its own links outlive the last engine, too."""
+
+    def test_its_people_attach_again(
+        self, cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        version = cluster.engine.core.engine.hub.directory.version
+        cluster.promote(cluster.edges[0], ann)
+        cluster.advance(0.2)
+        for peer in (ann, bob):
+            assert peer.asked_to_attach()
+            assert peer.attach_again() != []
+        cluster.advance(3.0)
+        table = cluster.engine.core.engine.hub.directory.table
+        assert table.delta(version, bytes_max=9_999, rows_max=9).rows == []
+        line = bob.line("hello")
+        bob.send_raw(line)
+        assert [frame for _, frame in ann.relayed()] == [line]
+        assert any(isinstance(one, Pong) for one in ann.ping())
+
+    def test_nobody_is_let_in_by_a_register_of_the_last_engine(
+        self, cluster: Cluster, ann: LinkedPeer
+    ) -> None:
+        """What was recorded of the session under it could be played back."""
+        eve = cluster.edges[0].peer("eve")
+        register = eve.register_bytes(eve.hello())
+        eve.rig.receive(register, eve.address)
+        assert isinstance(eve.answer(), Welcome)
+        cluster.promote(cluster.edges[0], ann, eve)
+        eve.rig.receive(register, eve.address)
+        assert eve.answer() is None
+        assert cluster.engine.core.dropped[DropReason.BAD_COOKIE] == 1
+        assert isinstance(eve.register(), Welcome)
+
+    def test_it_tells_of_its_table_although_a_broadcast_was_under_way(
+        self, cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+    ) -> None:
+        cluster.edges[0].core.broadcast_backlog(waits=True)
+        cluster.promote(cluster.edges[0], ann)
+        cluster.advance(0.2)
+        ann.attach_again()
+        bob.attach_again()
+        ann.take_all()
+        cluster.edges[0].member("carol")
+        cluster.advance(2.0)
+        assert any(data[0] == Kind.GROUP for data in ann.rig.take(ann.address))
+
+    def test_another_registry_gets_no_links(self, cluster: Cluster, ann: LinkedPeer) -> None:
+        core = cluster.edges[0].core
+        assert core.hand_over(bytes(32), now=cluster.now) is None
+        assert any(isinstance(one, Pong) for one in ann.ask(Ping(1)))
 
 
 class TestWhoIsElsewhere:
