@@ -91,6 +91,19 @@ def test_nothing_is_served_that_was_asked_before(
     assert MailSaved(1) in ann.ask(letter)
 
 
+def test_a_flood_before_the_attach_costs_the_engine_nothing_and_is_read_more_slowly(
+    cluster: Cluster, ann: LinkedPeer
+) -> None:
+    take_over(cluster)
+    edge, link = cluster.edges[0], ann.link
+    remote = cluster.engine.node.edges.present[0]
+    heard = remote.session.newest_received
+    ann.send_raw(*[ann.line("x", number) for number in range(1_000)])
+    assert edge.core.dropped[DropReason.ASKED_BEFORE_ATTACH] == 1_000
+    assert remote.session.newest_received == heard
+    assert link in edge.paused
+
+
 def test_letters_that_came_meanwhile_are_handed_over(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
