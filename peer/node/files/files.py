@@ -45,6 +45,8 @@ Told = TypeVar("Told", bound=events.Event)
 _KEY_SIZE: Final = 32
 _GIVEN_UP: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 """States of a file of somebody else that can be given up."""
+_OF_MESSAGES: Final = events.MessageChanged | events.Unacknowledged
+"""What is told of a message of ours."""
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -337,7 +339,7 @@ class Files:
         return [
             self._noted(event)
             for event in batch
-            if not (isinstance(event, events.MessageChanged) and event.id in self._answers)
+            if not (isinstance(event, _OF_MESSAGES) and event.id in self._answers)
         ]
 
     def _noted(self, event: Told) -> Told:

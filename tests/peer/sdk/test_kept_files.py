@@ -74,9 +74,13 @@ async def test_a_file_comes_although_the_two_are_never_there_together(
         await alice.close()
         bob = await town.peer("bob")
         line = await offered(town, bob)
+        told: list[events.Event] = []
+        bob.listen(told.extend)
         await bob.accept_file(line)
         got = await settled(town, bob)
         assert is_plan(got) and got.ways == (FileWay.KEPT,) and got.people == 0
+        await town.wait(10.0)  # alice is told that he has it, who is away
+        assert {type(event) for event in told} == {events.FileChanged}
         trace = await bob.past.why(line.id)
         assert trace is not None and trace.file is not None
         assert trace.file.ways == (FileWay.KEPT,)
