@@ -199,9 +199,8 @@ class GivingLink:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._work.discard(task)
-        if task.cancelled() or self._answer.done():
-            return
-        if (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()  # else asyncio reports each of them
+        if error is not None and not self._answer.done():
             self._answer.set_exception(error)
 
     def _settle(self, answer: Answer | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileWay
+from chatapp.peer.node.files.keeper import Keeper
 from chatapp.registry.kept.keeper import SWEPT_EACH
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.program.driver import MAINTENANCE_SPAN
@@ -16,6 +17,7 @@ from chatapp.registry.rules.admin_requests import ErasePerson, PersonErased
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.testing import Town
 from chatapp.wire.limits import CHUNK_SIZE
+from chatapp.wire.sessions.link import LinkOpening
 from tests.peer.sdk.test_files import is_plan, offered, settled, under_way
 
 CONTENT = os.urandom(9 * CHUNK_SIZE + 5)
@@ -253,3 +255,25 @@ async def test_no_name_and_no_content_reaches_the_disk_of_the_registry(
         written = [found.read_bytes() for found in home.rglob("*") if found.is_file()]
         assert len(written) > 1
         assert not any(b"tomorrow" in one or b"secret" in one for one in written)
+
+
+async def test_a_file_that_has_changed_is_not_given_again_and_again(
+    keep: Keep, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep()
+    asked, opening = [0], Keeper.opening
+
+    def counted(self: Keeper) -> tuple[bytes, LinkOpening]:
+        asked[0] += 1
+        return opening(self)
+
+    monkeypatch.setattr(Keeper, "opening", counted)
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        await offered(town, bob)
+        plan.write_bytes(CONTENT[1:])
+        await bob.close()
+        await town.wait(600.0)
+        assert asked == [1] and on_disk(town) == []
+        assert not (await alice.files())[0].is_kept
