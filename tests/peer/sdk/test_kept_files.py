@@ -18,7 +18,7 @@ from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.testing import Town
 from chatapp.wire.limits import CHUNK_SIZE
 from chatapp.wire.sessions.link import LinkOpening
-from tests.peer.sdk.test_files import is_plan, offered, settled, under_way
+from tests.peer.sdk.test_files import is_plan, offered, settled, under_way, write
 
 CONTENT = os.urandom(9 * CHUNK_SIZE + 5)
 MEGABYTE = 1_000_000
@@ -272,7 +272,7 @@ async def test_a_file_that_has_changed_is_not_given_again_and_again(
         alice, bob = await town.peer("alice"), await town.peer("bob")
         await alice.send_file("bob", plan)
         await offered(town, bob)
-        plan.write_bytes(CONTENT[1:])
+        write(plan, CONTENT[1:])
         await bob.close()
         await town.wait(600.0)
         assert asked == [1] and on_disk(town) == []
