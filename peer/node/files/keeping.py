@@ -174,8 +174,7 @@ class Keeping:
                 if not await self._keeper.connect(link.new_end):
                     return None
                 answer = await link.answer()
-                if not link.was_open:
-                    self._keeper.note_unanswered()
+                self._keeper.note_end(was_answered=link.was_open)
                 return answer
             except Changed:
                 self._again_at[file.id] = float("inf")

@@ -4,18 +4,20 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileWay
 from chatapp.peer.node.files.keeper import Keeper
-from chatapp.registry.kept.keeper import SWEPT_EACH
+from chatapp.registry.kept.keeper import SWEPT_EACH, KeptFiles
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.program.driver import MAINTENANCE_SPAN
 from chatapp.registry.rules.admin_requests import ErasePerson, PersonErased
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.testing import Town
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.limits import CHUNK_SIZE
 from chatapp.wire.sessions.link import LinkOpening
 from tests.peer.sdk.test_files import is_plan, offered, settled, under_way, write
@@ -255,6 +257,25 @@ async def test_no_name_and_no_content_reaches_the_disk_of_the_registry(
         written = [found.read_bytes() for found in home.rglob("*") if found.is_file()]
         assert len(written) > 1
         assert not any(b"tomorrow" in one or b"secret" in one for one in written)
+
+
+async def test_one_link_that_breaks_is_no_registry_that_keeps_nothing(
+    keep: Keep, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep()
+    take, cut = KeptFiles.take, list[str]()
+
+    def breaks(self: KeptFiles, link: TcpLink, *others: Any) -> None:
+        if cut:
+            take(self, link, *others)
+        else:
+            cut.append("once")
+            link.cut("broken")
+
+    monkeypatch.setattr(KeptFiles, "take", breaks)
+    async with Town() as town:
+        alice = await offering_to_bob(town, plan)
+        assert (await kept(town, alice)).is_kept and cut
 
 
 async def test_a_file_that_has_changed_is_not_given_again_and_again(
