@@ -24,29 +24,32 @@ class RegistryCore:
         self,
         context: Context,
         loaded: Loaded,
+        edge: int | Edge,
         *,
-        link_port: int,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
-        edge: Edge | None = None,
         now: float,
     ) -> None:
-        """`loaded`: what the context's store has. `edge`: of an earlier engine in a cluster, with
-        the links of members that have outlived it."""
+        """`loaded`: what the context's store has. `edge`: the port on which links are opened; or in
+        a cluster the edge of an earlier engine, with the links of members that have outlived it."""
         self.context: Final = context
         policy = context.policy
         self.recorder: Final = (
-            Recorder(events_max=policy.events_max) if edge is None else edge.recorder
+            edge.recorder if isinstance(edge, Edge) else Recorder(events_max=policy.events_max)
         )
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
-        self.edge: Final = edge or Edge(
-            identity=context.identity,
-            rng=context.rng,
-            link_port=link_port,
-            policy=policy,
-            recorder=self.recorder,
-            counter=context.clock.millis(now),
+        self.edge: Final = (
+            edge
+            if isinstance(edge, Edge)
+            else Edge(
+                identity=context.identity,
+                rng=context.rng,
+                link_port=edge,
+                policy=policy,
+                recorder=self.recorder,
+                counter=context.clock.millis(now),
+            )
         )
         self.engine: Final = Engine(
             context,
@@ -76,7 +79,7 @@ class RegistryCore:
         self.entries_to_store: Final = self.engine.entries_to_store
         self.take_console_lines: Final = self.engine.take_console_lines
         self.engine.start(now=now)
-        if edge is not None:
+        if isinstance(edge, Edge):
             self._adopt(edge, now)
 
     def _adopt(self, edge: Edge, now: float) -> None:

@@ -505,10 +505,9 @@ class Registry:
         return RegistryCore(
             context,
             loaded,
-            link_port=self._port,
+            edge or self._port,
             desk=self._desk,
             access=self._access,
-            edge=edge,
             now=now,
         )
 

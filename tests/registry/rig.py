@@ -85,10 +85,9 @@ class Rig:
         core = RegistryCore(
             context,
             msgspec.structs.replace(self.store.load(), table=self._table),
-            link_port=PORT,
+            edge or PORT,
             desk=self.desk,
             access=self.access,
-            edge=edge,
             now=self.now,
         )
         self._commit_all(core)

@@ -352,9 +352,8 @@ class ClusterMachine(RegistryMachine[Program]):
         core = RegistryCore(
             context,
             loaded,
-            link_port=self.address.port,
+            edge or self.address.port,
             desk=self.cluster.desk,
-            edge=edge,
             now=now,
         )
         entries = core.entries_to_store()
