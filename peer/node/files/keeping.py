@@ -13,7 +13,7 @@ from chatapp.peer.node.files.disk import Changed, SharedFile
 from chatapp.peer.node.files.keeper import Answer, GivingLink, Keeper
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
-from chatapp.wire.errors import SealError
+from chatapp.wire.errors import SealError, quoted
 from chatapp.wire.files import kept_id
 from chatapp.wire.messages.files import (
     AskHave,
@@ -193,7 +193,7 @@ class Keeping:
                 self._again_at.pop(file.id, None)
                 self._book.note_kept(file, is_kept=False)
             case FileKept(result=result, limit=limit):
-                _log.info("the registry does not keep a file: %s", result.name)
+                _log.info("the registry does not keep %s: %s", quoted(file.name), result.name)
                 wait = float("inf") if result in _OVER else float(limit)
                 self._again_at[file.id] = self._node.now() + max(wait, REFUSED_FOR)
             case None:
