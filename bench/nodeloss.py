@@ -35,7 +35,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import CUT_SIZE, LINK_FRAME_MAX
-from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.link import AttachAgain, PeerRequest
 from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import ONLINE, FetchTable, RosterPage, TablePage
 from chatapp.wire.roster import KEY_SIZE, entries_of
@@ -165,6 +165,9 @@ class Traveller:
                 notice = decode_notice(self._sealer.open(whole))
                 if isinstance(notice, TablePage | RosterPage):
                     self._take(notice)
+                elif isinstance(notice, AttachAgain):
+                    self.is_in, self.registration.table_version = False, self.version
+                    self._request(self.registration.attachment(self.sender_index))
                 elif isinstance(notice, GroupGranted) and not self.is_in:
                     self._granted(notice.sender_index)
 

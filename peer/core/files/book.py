@@ -172,6 +172,11 @@ class FileBook:
         file.id, file.number = id_, self._next_number()
         self._add(file)
 
+    def unsaid(self) -> list[KnownFile]:
+        """Return the files of ours whose lines are not known: at a start, those that an earlier run
+        has offered in its last moment, or was about to."""
+        return list(self._unsaid.values())
+
     def stored(self) -> list[KnownFile]:
         """Return all that is to be stored."""
         return [*self._unsaid.values(), *self._files.values()]

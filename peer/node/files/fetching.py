@@ -310,9 +310,8 @@ class Fetching:
                 await link.over()
             finally:
                 link.close()
-            if not link.was_open:
-                keeper.note_unanswered()
-            elif not self.fetch.is_whole:
+            keeper.note_end(was_answered=link.was_open)
+            if not self.fetch.is_whole:
                 self._kept_at = self._port.node.now() + TRIES_AGAIN_AFTER
         except (SealError, Left):
             pass  # it does not have it

@@ -45,6 +45,10 @@ Told = TypeVar("Told", bound=events.Event)
 _KEY_SIZE: Final = 32
 _GIVEN_UP: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 """States of a file of somebody else that can be given up."""
+LINES_LOOKED_AT: Final = 1_000
+"""The newest lines at a start, among which is what the run before has said in its last moment."""
+_OF_MESSAGES: Final = events.MessageChanged | events.Unacknowledged
+"""What is told of a message of ours."""
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -114,6 +118,29 @@ class Files:
                 self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
+        if unsaid := self._book.unsaid():
+            _ = self._begin(self._find_lines(unsaid))
+        self._keeping.look()
+
+    async def _find_lines(self, files: Sequence[KnownFile]) -> None:
+        """Find the lines by which an earlier run has offered these files in its last moment. What was
+        not offered is forgotten."""
+        latest = await self._node.storage.read(
+            lambda lines: lines.latest(LINES_LOOKED_AT), by_index=False
+        )
+        lines = {
+            decode_file_offer(about.raw).key: line.id
+            for line in latest
+            if line.outgoing
+            and (about := line.related) is not None
+            and about.kind is RelationKind.OFFER
+            and about.raw
+        }
+        for file in files:
+            self._book.offer(file, lines.get(file.key, 0))
+            if file.id:
+                self._share()
+        self.tell()
         self._keeping.look()
 
     def close(self) -> None:
@@ -336,7 +363,7 @@ class Files:
         return [
             self._noted(event)
             for event in batch
-            if not (isinstance(event, events.MessageChanged) and event.id in self._answers)
+            if not (isinstance(event, _OF_MESSAGES) and event.id in self._answers)
         ]
 
     def _noted(self, event: Told) -> Told:

@@ -164,7 +164,7 @@ class Keeping:
     async def _ask(self, task: _Task, file: KnownFile) -> Answer | None:
         """Return what the registry answers; None if it does not."""
         shared: SharedFile | None = None
-        with contextlib.suppress(OSError, Changed, SealError):  # others are told who ask for it
+        with contextlib.suppress(OSError, SealError):  # others are told who ask for it
             if task is _Task.GIVE:
                 hashes = self._store.hashes_of(file.content)
                 shared = await self._worker.run(lambda: SharedFile(file, hashes))
@@ -174,9 +174,10 @@ class Keeping:
                 if not await self._keeper.connect(link.new_end):
                     return None
                 answer = await link.answer()
-                if not link.was_open:
-                    self._keeper.note_unanswered()
+                self._keeper.note_end(was_answered=link.was_open)
                 return answer
+            except Changed:
+                self._again_at[file.id] = float("inf")
             finally:
                 if shared is not None:
                     shared.close()

@@ -14,6 +14,7 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused, NotOpen
 from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.findings import Check, Finding, Trouble
+from chatapp.peer.core.files.book import FileBook
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
 from chatapp.peer.node.files.disk import PartFile
@@ -623,3 +624,21 @@ async def test_nobody_listens_while_nothing_is_offered(plan: Path) -> None:
         await alice.send_file("bob", plan)
         found = ports & {address.port for address in listening}
         assert found == {node_of(alice).driver.port}
+
+
+async def test_an_offer_that_was_said_in_the_last_moment_is_known_to_the_next_run(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kill comes between the line that offers a file and the note of the line."""
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        with monkeypatch.context() as patch:
+            patch.setattr(FileBook, "offer", lambda *_: None)
+            await alice.send_file("bob", plan)
+            line = await offered(town, bob)
+            await town.kill(alice)
+        await town.restart(alice)
+        await bob.accept_file(line)
+        assert is_plan(await settled(town, bob))
+        (file,) = await alice.files()
+        assert (await alice.cancel_file(file)).state is FileState.WITHDRAWN

@@ -39,6 +39,7 @@ async def test_others_are_found_by_name(village: Village) -> None:
         page = await alice.find(after="bob", limit=2)
         assert ([one.name for one in page.people], page.more) == (["Carl", "carol"], True)
         assert (await alice.find("no name")).people == ()
+        await screen.shows("6 online")
         await screen.type("who")
         await screen.shows("5 others are online: who m shows whose")
         await screen.type("who car")
