@@ -70,7 +70,6 @@ class Files:
         in `NodeSettings`."""
         self._bounds: Final = bounds
         self._node: Final = node
-        self._machine: Final = machine
         self._chosen_downloads: Final = downloads
         self._auto_accept: Final = auto_accept
         self._loop: Final = asyncio.get_running_loop()
@@ -82,9 +81,9 @@ class Files:
             self._book,
             self._store,
             self._worker,
+            machine,
             tell=self.tell,
             under_way=self._under_way,
-            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -218,7 +217,7 @@ class Files:
 
     def _share(self) -> None:
         """Let others fetch from us."""
-        self._serving.open(self._machine, self._node.driver.port)
+        self._serving.open(self._node.driver.port)
 
     # --- whether others can connect
 

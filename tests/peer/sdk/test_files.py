@@ -584,7 +584,7 @@ async def test_a_file_comes_by_udp_where_another_program_has_the_port(
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
         node = node_of(alice)
-        other = node.files._machine.listen(node.driver.port)
+        other = node.files._serving.machine.listen(node.driver.port)
         await other.serve(lambda: TcpLink(Nobody()))
         assert wrong(await alice.examine()) == {Check.OWN_PORT: Trouble.PORT_TAKEN}
         assert wrong(await alice.examine("bob")) == {Check.REACHED: Trouble.NO_ANSWER}
