@@ -71,7 +71,7 @@ class KnownPeople:
     def awaits_card(self, contact: Contact) -> bool:
         return False
 
-    def awaits_rows(self, _: Iterable[bytes]) -> bool:
+    def awaits_rows(self, identities: Iterable[bytes]) -> bool:
         return False
 
     def meet(self, contacts: Iterable[Contact]) -> None:
