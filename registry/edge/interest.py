@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from chatapp.registry.edge.links import Links, PeerLink
-from chatapp.registry.rules.effects import DropReason
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.telemetry.figures import Recorder
 from chatapp.wire.buckets import Buckets
 from chatapp.wire.codec import decode_row, encode
@@ -46,6 +46,10 @@ from chatapp.wire.roster import sight_digest, sight_of
 HYSTERESIS: Final = 0.8
 """The share of the limit below which the table is broadcast again: a crowd that stays near the limit
 does not make everybody fetch the table all the time."""
+
+
+OWED_MAX: Final = 64
+"""Watch of one link that wait for the table: a peer sends a few, and each holds some 35 KB at most."""
 
 
 class TableEntry(Protocol):
@@ -196,7 +200,7 @@ class Interest:
         self._index: PeopleIndex | None = None
         self._watched: dict[int, dict[bytes, None]] = {}
         """By link."""
-        self._owed: list[tuple[int, Watch]] = []
+        self._owed: dict[int, list[Watch]] = {}
         """What was asked on each link before the table was here."""
         self._finds: Buckets[bytes] = Buckets(
             rate=FINDS_PER_SECOND, burst=FINDS_BURST, most=BUCKETS_MAX
@@ -258,11 +262,12 @@ class Interest:
             self._tell_scope()
 
     def _answer_owed(self, index: PeopleIndex) -> None:
-        owed, self._owed = self._owed, []
-        for number, request in owed:
+        owed, self._owed = self._owed, {}
+        for number, requests in owed.items():
             link = self._links.find(number)
             if link is not None:
-                self._answer(index, request, link)
+                for request in requests:
+                    self._answer(index, request, link)
 
     def _tell_scope(self) -> None:
         for link in self._links.members():
@@ -313,6 +318,7 @@ class Interest:
 
     def link_over(self, number: int) -> None:
         """Forget whom a link watches."""
+        self._owed.pop(number, None)
         for identity in self._watched.pop(number, ()):
             if self._index is not None:
                 self._index.let_go(identity, number)
@@ -345,7 +351,10 @@ class Interest:
             watched[identity] = None
             index.of(identity).links[number] = None
         if self._table is None:
-            self._owed.append((number, request))
+            owed = self._owed.setdefault(number, [])
+            owed.append(request)
+            if len(owed) > OWED_MAX:
+                self._links.end(number, LinkEndReason.OUTPUT_UNREAD)
         else:
             self._answer(index, request, link)
 

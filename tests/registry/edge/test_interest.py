@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapp.registry.edge.interest import PeopleIndex
+from chatapp.registry.edge.interest import OWED_MAX, PeopleIndex
 from chatapp.registry.rules.directory.directory import LINK_AWAITED_FOR
-from chatapp.registry.rules.effects import DropReason
+from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.limits import (
     FINDS_BURST,
@@ -322,3 +322,15 @@ def test_visitors_are_told_nothing(request_: Watch | Find) -> None:
     assert not of(TableScope, visitor.attach())
     assert not visitor.ask(request_)
     assert visitor.link not in rig.closed
+
+
+def test_what_waits_for_the_table_is_bounded() -> None:
+    rig, (alice, bob, *_) = crowd(4)
+    interest = rig.core.edge.interest
+    interest.begin_anew()
+    key = bytes(32)
+    for peer, count in ((alice, OWED_MAX + 1), (bob, OWED_MAX)):
+        for reference in range(count):
+            peer.send(Watch(reference, 0, [key], [key]))
+    assert rig.closed == {alice.link: LinkEndReason.OUTPUT_UNREAD}
+    assert [len(owed) for owed in interest._owed.values()] == [OWED_MAX]
