@@ -123,6 +123,19 @@ def test_a_datagram_of_an_orphan_is_served_at_once(
     assert any(isinstance(one, Pong) for one in bob.ping())
 
 
+def test_who_has_no_link_has_no_session_any_more(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    assert bob.ping() != []
+    bob.drop_link()
+    take_over(cluster)
+    dropped = cluster.edges[1].core.dropped
+    assert bob.ping() == []
+    assert dropped[DropReason.NO_SESSION] == 1
+    assert isinstance(bob.register(), Welcome)
+    assert any(isinstance(one, Pong) for one in bob.ping())
+
+
 def test_a_peer_that_does_not_attach_is_cut_off_and_comes_in_anew(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
