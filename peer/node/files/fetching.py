@@ -40,7 +40,7 @@ KEPT_AGAIN_AFTER: Final = 600.0
 HOLDERS_AT_ONCE: Final = 4
 """Links on which one file is fetched."""
 
-HOLDERS_SOUGHT_EACH: Final = 1.0
+HOLDERS_SOUGHT_EACH: Final = 0.25
 """Seconds after which it is looked whether more people may be asked."""
 
 AT_ONCE: Final = 4
@@ -239,6 +239,8 @@ class Fetching:
         """Begin to ask whoever can be asked now."""
         now, loop = self._port.node.now(), asyncio.get_running_loop()
         begun: set[asyncio.Task[None]] = set()
+        if most <= 0:
+            return begun
         present = self._present()
         while len(begun) < most and (identity := self._holders.next(present, now=now)):
             holder = self._holders.begin(identity)

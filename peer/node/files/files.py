@@ -70,7 +70,6 @@ class Files:
         in `NodeSettings`."""
         self._bounds: Final = bounds
         self._node: Final = node
-        self._machine: Final = machine
         self._chosen_downloads: Final = downloads
         self._auto_accept: Final = auto_accept
         self._loop: Final = asyncio.get_running_loop()
@@ -82,9 +81,9 @@ class Files:
             self._book,
             self._store,
             self._worker,
+            machine,
             tell=self.tell,
             under_way=self._under_way,
-            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -218,7 +217,7 @@ class Files:
 
     def _share(self) -> None:
         """Let others fetch from us."""
-        self._serving.open(self._machine, self._node.driver.port)
+        self._serving.open(self._node.driver.port)
 
     # --- whether others can connect
 
@@ -261,9 +260,9 @@ class Files:
         if file.state not in MAY_BE_ACCEPTED:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
+        place = Path(path) if path else self.downloads / file.name
         if self._bounds is not None:
-            place = Path(path) if path else self.downloads / file.name
-            self._bounds.check(place, grows_by=file.size)
+            self._bounds.check(place)
         target = target_of(path, self.downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
@@ -271,6 +270,8 @@ class Files:
                 raise FileRefused(FileRefusal.IS_OVER, file.name)
             offer = decode_file_offer(line.related.raw)
             file.key, file.pages = offer.key, offer.pages
+        if self._bounds is not None:
+            self._bounds.check(place, grows_by=self._book.to_come(file))
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         file.path = "" if target == self.downloads / file.name else str(target)
