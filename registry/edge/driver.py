@@ -150,11 +150,6 @@ class EdgeDriver:
         links, self._links, self._numbers, self._behind = self._links, {}, {}, set()
         return links, self._next_number
 
-    def cut_links(self, reason: str) -> None:
-        """End all links at once."""
-        for link in list(self._numbers):
-            link.cut(reason)
-
     async def stop(self, reason: str) -> None:
         """Send what is left, refuse the admin requests that wait for an answer, and end the
         links."""

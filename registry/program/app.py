@@ -286,12 +286,12 @@ class Registry:
                 self._bus is not None
             ):  # the loop goes on, in which this node still is the edge of another one's engine
                 found = await asyncio.to_thread(self._read)
+                await self._bus.open(self._receive_bus)
             else:
                 found = self._read()
+            # From here on nothing can fail that is not a fault of ours: the edge hands its links
+            # over.
             driver = self._driver_of(found, loop, store)
-            undo.callback(driver.edge.cut_links, "this node cannot keep the state")
-            if self._bus is not None:
-                await self._bus.open(driver.receive_bus)
             undo.pop_all()
         self._driver, self._listening = driver, listening
         self._admin_socket = admin_socket
@@ -303,6 +303,10 @@ class Registry:
             *self._operators,
         ):
             self._say(line)
+
+    def _receive_bus(self, data: bytes) -> None:
+        if self._driver is not None:  # else the other nodes do not know of this engine yet
+            self._driver.receive_bus(data)
 
     async def open_admin(self, answer: "Answer") -> None:
         """Serve the administrator. `answer`: carries out a request."""

@@ -89,6 +89,7 @@ class EdgeRig:
             seals=cluster.seals(),
             rng=self.rng,
             link_port=PORT,
+            policy=cluster.edge_policy,
             now=cluster.now,
             wall=WALL,
         )
@@ -179,12 +180,13 @@ class Cluster:
         edges: int = 2,
         *,
         policy: RegistryPolicy | None = None,
+        edge_policy: RegistryPolicy | None = None,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
     ) -> None:
-        """`policy`: of the node with the engine."""
+        """`policy`: of the node with the engine. `edge_policy`: of the others."""
         self.now = 100.0
-        self.policy = policy
+        self.policy, self.edge_policy = policy, edge_policy
         self.desk = desk
         self.access = access
         self.store = MemoryStore()

@@ -9,6 +9,7 @@ from chatapp.registry.cluster.bus.remote_engine import EngineState
 from chatapp.registry.cluster.bus.session import ALONE_AFTER
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import Caller, DropReason, LinkEndReason, link_at
+from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.wire.address import Address
 from chatapp.wire.codec import Kind
 from chatapp.wire.limits import LINK_FIRST_FRAME_TIMEOUT
@@ -16,7 +17,7 @@ from chatapp.wire.messages.link import AttachAgain
 from chatapp.wire.messages.mail import DepositMail, MailBatch, MailSaved
 from chatapp.wire.messages.registration import Ping, Pong, Welcome
 from chatapp.wire.messages.rooms import CHANNEL, GroupGranted
-from chatapp.wire.messages.table import Presence
+from chatapp.wire.messages.table import Presence, PresenceChanged, Scope, TableScope, Watch
 from tests.registry.cluster.bus.nodes import Cluster
 from tests.registry.linked_peer import LinkedPeer
 
@@ -122,6 +123,19 @@ def test_a_datagram_of_an_orphan_is_served_at_once(
     assert any(isinstance(one, Pong) for one in bob.ping())
 
 
+def test_who_has_no_link_has_no_session_any_more(
+    cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
+) -> None:
+    assert bob.ping() != []
+    bob.drop_link()
+    take_over(cluster)
+    dropped = cluster.edges[1].core.dropped
+    assert bob.ping() == []
+    assert dropped[DropReason.NO_SESSION] == 1
+    assert isinstance(bob.register(), Welcome)
+    assert any(isinstance(one, Pong) for one in bob.ping())
+
+
 def test_a_peer_that_does_not_attach_is_cut_off_and_comes_in_anew(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
@@ -176,6 +190,34 @@ def test_visitors_come_in_anew(cluster: Cluster, ann: LinkedPeer) -> None:
     assert visitor.link is not None
     assert cluster.edges[0].closed[visitor.link] is LinkEndReason.OTHER_ENGINE
     assert is_open(ann)
+
+
+@pytest.mark.parametrize("at_engine", [False, True], ids=["an edge", "the node that takes over"])
+def test_whom_a_peer_watches_it_is_told_of_again(*, at_engine: bool) -> None:
+    many = RegistryPolicy(broadcast_up_to=1)
+    cluster = Cluster(policy=many, edge_policy=many)
+    ann, bob, carol = [
+        cluster.edges[at].member(name) for at, name in ((0, "ann"), (1, "bob"), (1, "carol"))
+    ]
+    cluster.advance(1.0)
+    ann.ask(Watch(1, 0, [bob.id, carol.id], []))
+    if at_engine:
+        cluster.promote(cluster.edges[0], ann)
+    else:
+        take_over(cluster, within=0.0)
+    cluster.advance(0.2)
+    for peer in (ann, bob, carol):
+        ann.take_all()
+        scopes = [one.scope for one in peer.attach_again() if isinstance(one, TableScope)]
+        assert scopes[:1] == [Scope.INTEREST]
+    ann.ask(Watch(2, 0, [bob.id], []))
+    for peer in (bob, carol):
+        peer.drop_link()
+    cluster.advance(0.5)
+    news = [one for one in ann.notices() if isinstance(one, PresenceChanged)]
+    assert [(one.name, one.presence) for some in news for one in some.people] == [
+        ("bob", Presence.LOST)
+    ]
 
 
 class TestTheNodeThatTakesOver:
