@@ -280,3 +280,20 @@ def test_links_outlive_the_engine_and_all_that_was_under_way(seed: int) -> None:
         assert sorted(texts) == sorted({*texts}), "nothing twice"
         assert len(texts) == 5, "two lines in the lab, two to all, one message, and no notice"
     talk(world, "after the death")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rename_that_was_under_way_comes_to_an_end(seed: int) -> None:
+    """Which name is ours only another registration shows."""
+    world, _, engine = begun(40 + seed)
+    for person in world.people:
+        person.rename(f"{person.name}9")
+    world.network.run_for(seed * 0.01)
+    engine.kill()
+    world.network.run_for(BACK_WITHIN)
+    assert all_are_in(world)
+    for person in world.people:
+        assert person.core.me.other_name is None
+    directory = world.registry.engine.hub.directory
+    names = {one.card.identity: one.card.name for one in directory}
+    assert {person.core.me.name for person in world.people} == set(names.values())

@@ -94,6 +94,10 @@ class RegistrationOwner(Protocol):
         `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its
         key, if it is another one than we held or the first one."""
 
+    @property
+    def awaits_welcome(self) -> bool:
+        """Whether only another registration shows what became of something that we asked."""
+
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Note that the registry refused to let us in. `has_begun`: whether it has let us in since
         `start`."""
@@ -219,6 +223,9 @@ class RegistryConnection:
 
     def _attach_again(self, now: float) -> None:
         """Begin anew on the same link, as the registry has lost what we asked on it."""
+        if self._owner.awaits_welcome:
+            self._cut(now)
+            return
         count = self._attaches_owed
         self._end_claims(now)
         self._reader.registry_changed(RegistryChange.RESTARTED, now=now)

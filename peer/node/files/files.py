@@ -260,9 +260,9 @@ class Files:
         if file.state not in MAY_BE_ACCEPTED:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
+        place = Path(path) if path else self.downloads / file.name
         if self._bounds is not None:
-            place = Path(path) if path else self.downloads / file.name
-            self._bounds.check(place, grows_by=file.size)
+            self._bounds.check(place)
         target = target_of(path, self.downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
@@ -270,6 +270,8 @@ class Files:
                 raise FileRefused(FileRefusal.IS_OVER, file.name)
             offer = decode_file_offer(line.related.raw)
             file.key, file.pages = offer.key, offer.pages
+        if self._bounds is not None:
+            self._bounds.check(place, grows_by=self._book.to_come(file))
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         file.path = "" if target == self.downloads / file.name else str(target)

@@ -17,6 +17,7 @@ from chatapp.peer.api.findings import Check, Finding, Trouble
 from chatapp.peer.core.files.book import FileBook
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import PartFile
 from chatapp.peer.node.files.fetching import Fetching
 from chatapp.testing import Town
@@ -642,3 +643,20 @@ async def test_an_offer_that_was_said_in_the_last_moment_is_known_to_the_next_ru
         assert is_plan(await settled(town, bob))
         (file,) = await alice.files()
         assert (await alice.cancel_file(file)).state is FileState.WITHDRAWN
+
+
+async def test_files_that_are_on_their_way_take_room_where_that_is_bounded(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        for _ in range(2):
+            await alice.send_file("bob", plan)
+        first, second = await offered(town, bob), await offered(town, bob)
+        home = bob.folder.parents[1]
+        bounds = FolderBounds(folder=home, most=2 * len(CONTENT) - 1)
+        node_of(bob).files._bounds = bounds  # type: ignore[misc]
+        await alice.close()
+        await bob.accept_file(first)
+        with pytest.raises(FileRefused, match="room"):
+            await bob.accept_file(second)
+        await bob.cancel_file(first)
+        await bob.accept_file(second)

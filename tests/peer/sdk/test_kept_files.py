@@ -298,3 +298,17 @@ async def test_a_file_that_has_changed_is_not_given_again_and_again(
         await town.wait(600.0)
         assert asked == [1] and on_disk(town) == []
         assert not (await alice.files())[0].is_kept
+
+
+async def test_what_has_made_room_for_another_file_is_not_said_to_be_kept(
+    keep: Keep, plan: Path
+) -> None:
+    keep(each=5 * MEGABYTE)
+    async with Town() as town:
+        alice = await offering_to_bob(town, plan)
+        await kept(town, alice)
+        for _ in range(2):
+            await alice.send_file("bob", plan)
+        await town.wait(100.0)
+        assert [file.is_kept for file in await alice.files()] == [False, True, True]
+        assert on_disk(town) == [".kept", ".kept"]

@@ -29,6 +29,7 @@ class Owner:
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.goes_on = True
+        self.awaits_welcome = False
 
     def tell(self, event: ConnectionEvent) -> None:
         self.asked.append(type(event))
@@ -200,6 +201,17 @@ def test_each_question_to_attach_again_is_answered(wire: Wire) -> None:
     wire.connection.follow_up(now=wire.now)
     assert wire.asked() == ["down", "restarted", "up"]
     assert wire.sent() == [Attach(), Attach()]
+
+
+def test_a_node_that_needs_another_welcome_registers_anew_instead(wire: Wire) -> None:
+    wire.asked()
+    wire.owner.awaits_welcome = True
+    wire.connection.receive_frames(wire.frame(AttachAgain()), now=wire.now)
+    wire.connection.follow_up(now=wire.now)
+    assert wire.asked() == ["down"]
+    assert wire.connection.wants_link_closed()
+    wire.register()
+    assert wire.asked()[0] == ("welcomed", False, False, False)
 
 
 def test_a_question_of_a_link_that_is_over_is_not_answered_on_the_next_one(wire: Wire) -> None:
