@@ -206,6 +206,7 @@ def x2(plan: Plan) -> Iterator[Figure]:
             plan.skip(f"X2: {absence}")
             return
         alone, *others = [write_random(folder / f"file{number}", size) for number in range(3)]
+        crowd.copy(write_random(folder / "first", CHUNK_SIZE), receivers)  # sessions, caches
         one = crowd.copy(alone, 1)
         every = [crowd.copy(others[0], receivers)]
         every.append(crowd.copy(others[1], receivers, killed_at=KILLED_AT))

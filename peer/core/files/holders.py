@@ -9,6 +9,10 @@ from chatapp.peer.api.files import FileTrouble, FileWay
 WRONG_MAX: Final = 3
 """Wrong chunks after which what somebody sends is not the file that was offered."""
 
+GIVES_WITHIN: Final = 2.0
+"""Seconds within which one who is asked gives some, or people are asked who may have none: most of
+them listen at no port, and it would be noted that they cannot be reached."""
+
 TRIES_AGAIN_AFTER: Final = 1.0
 TRIES_AGAIN_WITHIN: Final = 60.0
 """Seconds until the next attempt: twice as many each time."""
@@ -20,6 +24,7 @@ class Holder:
     __slots__ = (
         "again_after",
         "again_at",
+        "asked_at",
         "given",
         "identity",
         "is_asked",
@@ -44,6 +49,7 @@ class Holder:
         self.trouble: FileTrouble | None = None
         """Why they are not asked any more."""
         self.is_asked = False
+        self.asked_at = 0.0
         self.again_at = 0.0
         self.again_after = TRIES_AGAIN_AFTER
 
@@ -70,15 +76,18 @@ class Holders:
 
     def next(self, present: Iterable[bytes], *, now: float) -> bytes | None:
         """Return whom to ask next. Of those present and likely to have some it is who has given
-        least, those with a cable before those with Wi-Fi; somebody else only while nobody gives any."""
+        least, those with a cable before those with Wi-Fi; somebody else only if nobody gives any."""
         able = {one: self._holder(one) for one in present if self._may_be_asked(one, now)}
         ranks = {one: (it.is_wireless, it.given) for one, it in able.items() if it.is_likely}
         if ranks:
             least = min(ranks.values())
             likely = [one for one, rank in ranks.items() if rank == least]
             return self.origin if self.origin in likely else self._rng.choice(likely)
-        is_given = any(holder.is_asked and holder.given for holder in self._known.values())
-        return None if is_given or not able else self._rng.choice(list(able))
+        is_waited_for = any(
+            holder.is_asked and (holder.given or now < holder.asked_at + GIVES_WITHIN)
+            for holder in self._known.values()
+        )
+        return None if is_waited_for or not able else self._rng.choice(list(able))
 
     def _holder(self, identity: bytes) -> Holder:
         return self._known.setdefault(identity, Holder(identity))
@@ -87,10 +96,10 @@ class Holders:
         holder = self._holder(identity)
         return holder.trouble is None and not holder.is_asked and now >= holder.again_at
 
-    def begin(self, identity: bytes) -> Holder:
+    def begin(self, identity: bytes, *, now: float) -> Holder:
         """Note that somebody is asked now."""
         holder = self._holder(identity)
-        holder.is_asked = True
+        holder.is_asked, holder.asked_at = True, now
         return holder
 
     def end(self, holder: Holder, *, has_given: bool, now: float) -> None:

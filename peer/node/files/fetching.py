@@ -243,7 +243,7 @@ class Fetching:
             return begun
         present = self._present()
         while len(begun) < most and (identity := self._holders.next(present, now=now)):
-            holder = self._holders.begin(identity)
+            holder = self._holders.begin(identity, now=now)
             begun.add(loop.create_task(self._fetch_from(present[identity], holder, part)))
         return begun
 

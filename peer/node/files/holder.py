@@ -85,6 +85,8 @@ class FetchLink:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._work: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._silent_at = 0.0
+        """When the link is given up unless something comes."""
         self._whole_at = 0.0
         """When the last whole frame came."""
         self._idle_since: float | None = None
@@ -230,11 +232,16 @@ class FetchLink:
             self._over.set_exception(error)
 
     def _await_more(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        seconds = SILENT_FOR if self._end.is_open else OPENS_WITHIN
-        self._timer = self._loop.call_later(seconds, self._fell_silent)
+        """Wait from now on; a timer that runs is left to run, as this is called for each read."""
+        self._silent_at = self._loop.time() + (SILENT_FOR if self._end.is_open else OPENS_WITHIN)
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._silent_at, self._look)
 
-    def _fell_silent(self) -> None:
-        if self._link is not None:
+    def _look(self) -> None:
+        self._timer = None
+        if self._link is None:
+            return
+        if self._loop.time() < self._silent_at:
+            self._timer = self._loop.call_at(self._silent_at, self._look)
+        else:
             self._link.cut("nothing came")

@@ -133,7 +133,7 @@ class Member:
             identity = self.holders.next(others, now=swarm.now)
             if identity is None:
                 break
-            giver, holder = swarm.present[identity], self.holders.begin(identity)
+            giver, holder = swarm.present[identity], self.holders.begin(identity, now=swarm.now)
             if len(giver.given_on) >= FILE_LINKS_MAX:
                 self.holders.end(holder, has_given=False, now=swarm.now)
                 continue
