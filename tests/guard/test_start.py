@@ -54,6 +54,8 @@ NOT_IN_A_PEER = NOT_AT_A_START | {"chatapp.registry", "ssl", "uvloop"}
 STANDARD_MOST = 200
 """How many modules of the standard library a start may load: they differ from one Python to the
 next, 192 with 3.13."""
+MORE_MEMORY = 1.1 if sys.version_info >= (3, 13) else 1.0
+"""Python 3.13 needs so many times the memory of 3.11."""
 PEER = ["-c", "alice", "127.0.0.1", "5000", "6000"]
 
 
@@ -90,8 +92,7 @@ def test_a_start_loads_few_modules(
     tmp_path: Path,
 ) -> None:
     """`most`: of our modules and those of other packages, a twentieth above what it takes; a tenth
-    for memory, of which newer Pythons need more. On a terminal: what is loaded before the
-    prompt."""
+    for memory. On a terminal: what is loaded before the prompt."""
     done = subprocess.run(
         [
             sys.executable,
@@ -113,4 +114,4 @@ def test_a_start_loads_few_modules(
     standard = {name for name in modules if name.partition(".")[0] in sys.stdlib_module_names}
     assert len(modules - standard) <= most
     assert len(standard) <= STANDARD_MOST
-    assert int(memory) <= mebibytes
+    assert int(memory) <= mebibytes * MORE_MEMORY
