@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from bench.copies import Copy, http, scp
 from bench.direct import Pair, node, pair, ready
@@ -21,6 +21,7 @@ from bench.machine import Failed, scratch
 from bench.measures import Plan
 from bench.registry import RegistryProcess
 from bench.rivals import Absent
+from chatapp.wire.limits import CHUNK_SIZE
 
 SIZE: Final = 1 << 30
 _MEGABYTE: Final = 1e6
@@ -30,7 +31,6 @@ PINGS: Final = 400
 ROOM: Final = "#lab"
 RECEIVERS: Final = 30
 RECEIVERS_LEAST: Final = 8
-"""Fewer do not have all of a file between them when each has 60 % of it."""
 MEGABITS: Final = 100
 SHARED_SIZE: Final = 100 * _MEBIBYTE
 KILLED_AT: Final = 0.6
@@ -145,7 +145,8 @@ class Crowd:
 
     def copy(self, source: Path, receivers: int, *, killed_at: float | None = None) -> float:
         """Let the first so many fetch a file; return the seconds until all have it. `killed_at`:
-        the share of it that each has when the one who offers it is killed."""
+        the share of it that each has when the one who offers it is killed, at the earliest: all of
+        it must be there among them."""
         origin, *others = self._nodes
         origin.ask(json.dumps({"do": "offer", "to": ROOM, "path": str(source)}))
         began = time.monotonic()
@@ -156,7 +157,9 @@ class Crowd:
                 one.ask(json.dumps({"do": "ignore"}))
         if killed_at is not None:
             wanted = killed_at * source.stat().st_size
-            while min(one.ask('{"do": "here"}') for one in others) < wanted:
+            while min(
+                one.ask('{"do": "here"}') for one in others
+            ) < wanted or not self._is_among_them(source):
                 time.sleep(0.2)
             origin.kill()
         for one in others[:receivers]:
@@ -166,8 +169,29 @@ class Crowd:
             _check(source, self._copy(number))
         return took
 
+    def _is_among_them(self, source: Path) -> bool:
+        """Whether each chunk is at one of those who fetch it, as far as its beginning shows."""
+        with ExitStack() as stack:
+            try:
+                parts = [stack.enter_context(part.open("rb")) for part in self._parts()]
+            except FileNotFoundError:
+                return True  # it has just got its name: it is whole
+            original = stack.enter_context(source.open("rb"))
+            return all(
+                any(_beginning(part, at) == _beginning(original, at) for part in parts)
+                for at in range(0, source.stat().st_size, CHUNK_SIZE)
+            )
+
+    def _parts(self) -> list[Path]:
+        """Return what is there, whole or not."""
+        return [path for number in range(self.size) for path in self._folder.glob(f"copy{number}*")]
+
     def _copy(self, number: int) -> Path:
         return self._folder / f"copy{number}"
+
+
+def _beginning(file: BinaryIO, at: int) -> bytes:
+    return os.pread(file.fileno(), 16, at)
 
 
 def x2(plan: Plan) -> Iterator[Figure]:

@@ -35,7 +35,7 @@ from chatapp.wire.delivery.policy import Policy
 from chatapp.wire.errors import WireError
 from chatapp.wire.identity import AgreementKey, Identity
 from chatapp.wire.limits import CUT_SIZE, LINK_FRAME_MAX
-from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.link import AttachAgain, PeerRequest
 from chatapp.wire.messages.rooms import GroupGranted
 from chatapp.wire.messages.table import ONLINE, FetchTable, RosterPage, TablePage
 from chatapp.wire.roster import KEY_SIZE, entries_of
@@ -165,6 +165,9 @@ class Traveller:
                 notice = decode_notice(self._sealer.open(whole))
                 if isinstance(notice, TablePage | RosterPage):
                     self._take(notice)
+                elif isinstance(notice, AttachAgain):
+                    self.is_in, self.registration.table_version = False, self.version
+                    self._request(self.registration.attachment(self.sender_index))
                 elif isinstance(notice, GroupGranted) and not self.is_in:
                     self._granted(notice.sender_index)
 
@@ -245,8 +248,8 @@ class Travellers:
             self._turn(now)
 
     def returned(self, lost: Address, began: float) -> list[float]:
-        """Wait until everybody has a link, and not to the lost node. Return after how many seconds
-        each of those had one who did not keep theirs."""
+        """Wait until everybody is attached, and not at the lost node. Return after how many seconds
+        each of those was who was not all the time."""
         took: dict[int, float] = {}
         away: set[int] = set()
 
@@ -334,17 +337,22 @@ class _Loss:
         self._whole: list[float] = []
         self._cost: list[float] = []
         self._rows: list[float] = []
+        self._kept: list[float] = []
 
     def kill(self, process: RegistryProcess, left: Sequence[Process], people: Travellers) -> None:
         """Kill a node, and wait until everybody is elsewhere."""
         people.catch_up()
         began, before = time.monotonic(), sum(one.cpu() for one in left)
         fetched = [one.rows_fetched for one in people.people]
+        links = [one.link for one in people.people]
         os.kill(process.pid, signal.SIGKILL)
         took = people.returned(Address(*process.servers[0]), began)
         self.slowest.append(max(took))
         self._medians.append(middle(took))
         self._cost.append((sum(one.cpu() for one in left) - before) / len(took) * 1e3)
+        self._kept.append(
+            sum(one.link is was for one, was in zip(people.people, links, strict=True))
+        )
         self._whole.append(people.whole_table(began))
         self._rows.append(
             max(one.rows_fetched - was for one, was in zip(people.people, fetched, strict=True))
@@ -359,6 +367,7 @@ class _Loss:
                 "table shows everybody after s": middle(self._whole),
                 "ms of CPU at the other nodes for each": middle(self._cost),
                 "rows fetched by one": middle(self._rows),
+                "links that stayed": middle(self._kept),
             },
         )
         return Figure(

@@ -2,6 +2,7 @@
 of ours."""
 
 import hashlib
+import random
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -17,8 +18,6 @@ HASH_SIZE: Final = 32
 PAGE_SIZE: Final = PAGE_CHUNKS * HASH_SIZE
 _FILE_ID: Final = b"chatapp file 1\0"
 _KEPT_ID: Final = b"chatapp kept file 1\0"
-_DIGITS: Final = b"0" + b"1" * 255
-_VALUES: Final = bytes(int(value == ord("1")) for value in range(256))
 
 
 def chunk_count(size: int) -> int:
@@ -37,16 +36,39 @@ def page_span(size: int, page: int) -> range:
     return range(first, min(first + PAGE_CHUNKS, chunk_count(size)))
 
 
-def packed(here: bytes | bytearray) -> bytes:
-    """Return as bits, the first one the lowest of the first byte, which of these are not zero."""
-    digits = here[::-1].translate(_DIGITS)
-    return int(digits or b"0", 2).to_bytes(-(-len(here) // 8), "little")
+def page_bits(size: int, page: int) -> int:
+    """Return all chunks of a page as the bits of an integer, the first one the lowest."""
+    return (1 << len(page_span(size, page))) - 1
 
 
-def unpacked(bits: bytes, count: int) -> bytes:
-    """Return a byte, 0 or 1, for each of the first `count` bits; for those that are missing, 0."""
-    digits = f"{int.from_bytes(bits, 'little'):0{count}b}".encode()[::-1][:count]
-    return digits.translate(_VALUES)
+def packed(chunks: int) -> bytes:
+    """Return such bits as they are sent: those that are missing are 0."""
+    return chunks.to_bytes(-(-chunks.bit_length() // 8), "little")
+
+
+def unpacked(bits: bytes, size: int, page: int) -> int:
+    """Return such bits as they came, without any behind the last chunk."""
+    return int.from_bytes(bits, "little") & page_bits(size, page)
+
+
+def bits_of(chunks: Iterable[int], page: int) -> int:
+    """Return those of these chunks that are of a page, as bits."""
+    bits = 0
+    for chunk in chunks:
+        if chunk // PAGE_CHUNKS == page:
+            bits |= 1 << chunk % PAGE_CHUNKS
+    return bits
+
+
+def lowest_bit(bits: int) -> int:
+    """Return the place of the lowest bit; there must be one."""
+    return (bits & -bits).bit_length() - 1
+
+
+def any_bit(bits: int, rng: random.Random) -> int:
+    """Return the place of any bit; there must be one."""
+    start = rng.randrange(bits.bit_length())
+    return start + lowest_bit(bits >> start)
 
 
 def is_offer_sound(offer: FileOffer) -> bool:

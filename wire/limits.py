@@ -661,6 +661,9 @@ PORT_TRIES_EACH: Final = 10.0
 FILE_OTHERS_MAX: Final = 8
 """People of whom one who has a file says that they may have some of it."""
 
+FILE_SUGGESTED_MAX: Final = 8
+"""Chunks that one who has a file would like to be asked for first on a connection."""
+
 FILES_KNOWN_MAX: Final = 256
 """Files that a peer knows, its own and those offered to it: the oldest is forgotten."""
 

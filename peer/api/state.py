@@ -96,6 +96,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Why we do not answer though our program runs; None: we do."""
     knows_everybody: bool = True
     """Whether the registry tells us of everybody; else `FindPeople` finds the others."""
+    online: int = 0
+    """How many people were online when the registry said so last; 0 where it tells us of everybody.
+    No event tells of another number."""
     muted: tuple[Conversation, ...] = ()
     """The conversations that do not ring. No event tells that their time is over."""
 

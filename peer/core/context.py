@@ -486,6 +486,9 @@ class People(Protocol):
         """Ask for the card of somebody if it may not be the newest. Return whether the answer is to
         come."""
 
+    def awaits_rows(self, identities: Iterable[bytes]) -> bool:
+        """Whether rows of some of these people were asked for one by one and are to come."""
+
     def meet(self, contacts: Iterable[Contact]) -> None:
         """Ask for the cards of some of these people, who are to be reached without the registry as
         well."""

@@ -397,6 +397,7 @@ class PeerCore(NodeCore):
     def _cards_came(self, notice: CardsShown, *, now: float) -> None:
         changes, answered = self.roster.cards_came(notice, now=now)
         self.rows_changed(changes, now=now)
+        self.rooms.rows_arrived(now=now)  # of some there may be no row
         self.direct.cards_known(answered, now=now)
 
     def _page_came(self, page: TablePage | RosterPage, *, now: float) -> None:

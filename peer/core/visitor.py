@@ -57,6 +57,11 @@ class VisitorRegistration:
         self.is_stranger = False
         return True
 
+    @property
+    def awaits_welcome(self) -> bool:
+        """Whether only another registration shows what became of something: of nothing."""
+        return False
+
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Tell the visitor why the registry does not let us in."""
         seconds, text = self.session.denied_for, self.session.denied_text

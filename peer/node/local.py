@@ -258,6 +258,7 @@ class PeerNode:
             status=core.roster.standing.text,
             away=core.roster.standing.away,
             knows_everybody=not core.roster.interest.is_on,
+            online=core.roster.interest.online,
             muted=core.muting.conversations(now=self.now()) if core.muting.kept else (),
         )
 

@@ -38,7 +38,7 @@ from chatapp.peer.words.changes import NOTHING_KNOWN, Change, Known, own_line, r
 from chatapp.peer.words.formatting import LINE_MAX, Mark, OwnLine, SettledLine, TypedLine, mark_of
 from chatapp.peer.words.people import (
     came_line,
-    here_line,
+    here_lines,
     joined_line,
     left_line,
     left_room_line,
@@ -391,7 +391,8 @@ class FlowView(View):
         if not (self.is_over or state.is_offline or state.is_server_away):
             hint = [answers.TYPE_HELP] if self._is_first else []
             people = yield ListPeople()
-            self._show_here([here_line(people, state.name), *hint])
+            others = yield from self._others_than(people)
+            self._show_here([*here_lines(people, state.name, others), *hint])
 
     def _lines(self, event: events.Event) -> list[str]:
         """Say also where bare lines go when the user has left the current room for another one."""

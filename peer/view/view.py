@@ -316,7 +316,7 @@ class View:
             sending_try=tried,
             tries=most,
             in_reach=self._in_reach(self.room),
-            online=self._online,
+            online=state.online or self._online,
             unread=self._unread,
             muted=state.muted,
             notes=(

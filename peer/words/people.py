@@ -163,13 +163,15 @@ def typing_note(people: Sequence[str]) -> str:
     return f"{names(people)} {'is' if len(people) == 1 else 'are'} typing"
 
 
-def here_line(people: Sequence[Person], me: str) -> str:
-    """Say who is online besides the user."""
+def here_lines(people: Sequence[Person], me: str, others: int) -> list[str]:
+    """Say who is online besides the user. `others`: how many more are, of whom we are not told."""
     here = sorted(
         (one.name for one in people if one.online and not is_same_name(one.name, me)),
         key=str.casefold,
     )
-    return f"[Here: {names(here)}.]" if here else "[Nobody else is here.]"
+    lines = [f"[Here: {names(here)}.]"] if here else []
+    lines += [others_line(others)] if others else []
+    return lines or ["[Nobody else is here.]"]
 
 
 def came_line(people: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ most, are checked when its turn comes.
 import hashlib
 import itertools
 from collections import OrderedDict, deque
+from collections.abc import Container
 from typing import Final, Generic, TypeVar
 
 from chatapp.registry.rules.effects import DropReason
@@ -44,7 +45,7 @@ class Gate:
 
     def __init__(self, registry: Identity, *, secret: bytes, window: float) -> None:
         self._registry = registry
-        self._secret = secret
+        self.secret = secret
         self._window: Final = window
         self._registers: Buckets[str] = Buckets(
             rate=REGISTERS_PER_SECOND, burst=REGISTERS_BURST, most=BUCKETS_MAX
@@ -113,7 +114,7 @@ class Gate:
     def _cookie(self, sender: Address, window: int) -> bytes:
         material = f"{window} {sender.port} {sender.host}".encode()
         return hashlib.blake2s(
-            material, digest_size=_COOKIE_SIZE, key=self._secret, person=b"chat-cok"
+            material, digest_size=_COOKIE_SIZE, key=self.secret, person=b"chat-cok"
         ).digest()
 
 
@@ -186,32 +187,60 @@ class Sessions:
         self, identity: Identity, rng: Randomness, policy: RegistryPolicy, *, counter: int
     ) -> None:
         self._contexts: dict[bytes, bytes] = {}
+        self._places: dict[bytes, Address] = {}
+        """From which address each has registered, or sent its newest datagram."""
         self._most: Final = policy.sessions_max
         self.guests: Final[set[bytes]] = set()
         """The visitors without a name among them."""
         self.table: Final = SessionTable(identity, rng=rng, context_of=self._contexts.get)
-        mail = AgreementKey(rng.randbytes(_KEY_SIZE)).public
-        self.card: Final = make_card(identity, name="", mail=mail, counter=counter)
+        self._identity: Final = identity
+        self._mail: Final = AgreementKey(rng.randbytes(_KEY_SIZE)).public
+        self.renew_card(counter)
+
+    def renew_card(self, counter: int) -> None:
+        """Show another card, by which peers without a session tell that theirs is forgotten."""
+        self.card = make_card(self._identity, name="", mail=self._mail, counter=counter)
 
     def __len__(self) -> int:
         """Return how many peers may open sessions."""
         return len(self._contexts)
 
-    def admit(self, identity: bytes, nonce: bytes, *, is_guest: bool, now: float) -> None:
-        """Allow sessions with a peer that was admitted by the REGISTER with this nonce."""
+    def admit(
+        self, identity: bytes, nonce: bytes, place: Address, *, is_guest: bool, now: float
+    ) -> None:
+        """Allow sessions with a peer that was admitted by the REGISTER with this nonce, which came
+        from `place`."""
         (self.guests.add if is_guest else self.guests.discard)(identity)
         if self._contexts.pop(identity, nonce) != nonce:
             self.table.meet_anew(identity, now=now)
-        self._contexts[identity] = nonce
+        self._contexts[identity], self._places[identity] = nonce, place
         if len(self._contexts) > self._most:
             self._forget_oldest(identity)
+
+    def is_at(self, identity: bytes, place: Address) -> None:
+        """Note from where the newest datagram of a peer came."""
+        if identity in self._contexts:
+            self._places[identity] = place
+
+    def registration_of(self, identity: bytes) -> tuple[bytes, Address] | None:
+        """Return the nonce of a peer's registration, and where the peer is; None if it may open no
+        session."""
+        nonce = self._contexts.get(identity)
+        return None if nonce is None else (nonce, self._places[identity])
+
+    def keep_only(self, identities: Container[bytes]) -> None:
+        """Forget the registrations of all other peers."""
+        for identity in [one for one in self._contexts if one not in identities]:
+            del self._contexts[identity], self._places[identity]
+        self.guests.intersection_update(self._contexts)
+        self.table.keep_only(identities)
 
     def _forget_oldest(self, newest: bytes) -> None:
         """Forget the oldest registration that has no live session: that peer has to register
         again."""
         for identity in list(itertools.islice(self._contexts, _OLDEST_TRIED)):
             if identity != newest and not self.table.is_in_use(identity):
-                del self._contexts[identity]
+                del self._contexts[identity], self._places[identity]
                 self.guests.discard(identity)
                 self.table.forget(identity)
                 return

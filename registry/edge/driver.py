@@ -28,6 +28,7 @@ from chatapp.wire.aio.machine import THIS_MACHINE, Endpoint, Machine
 from chatapp.wire.aio.manylinks import ManyLinks
 from chatapp.wire.codec import LENGTH_SIZE
 from chatapp.wire.errors import quoted
+from chatapp.wire.limits import LINK_QUEUE_MAX
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +133,27 @@ class EdgeDriver:
         """Begin to serve."""
         self._endpoint = endpoint
         self.wake()
+
+    def take_over(self, former: "EdgeDriver") -> None:
+        """Own the links of another driver, whose edge the core has from now on. Call it before any
+        other link is opened."""
+        self._links, self._next_number = former.let_go_all()
+        self._numbers = {link: number for number, link in self._links.items()}
+        self._behind = {number for number, link in self._links.items() if link.waiting}
+        for link in self._numbers:
+            link.hand_to(self, queue_max=LINK_QUEUE_MAX)
+        self.wake()
+
+    def let_go_all(self) -> tuple[dict[int, TcpLink], int]:
+        """Forget all links, which somebody else owns from now on. Return them by number, and the
+        next number."""
+        links, self._links, self._numbers, self._behind = self._links, {}, {}, set()
+        return links, self._next_number
+
+    def cut_links(self, reason: str) -> None:
+        """End all links at once."""
+        for link in list(self._numbers):
+            link.cut(reason)
 
     async def stop(self, reason: str) -> None:
         """Send what is left, refuse the admin requests that wait for an answer, and end the

@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from itertools import starmap
 from typing import Final, NamedTuple
 
+import msgspec
+
 from chatapp.registry.edge.admission import FairQueue, Gate, Sessions
 from chatapp.registry.edge.interest import Interest
 from chatapp.registry.edge.links import Links, LinkState, PeerLink, cost_of_answers, cost_of_line
+from chatapp.registry.edge.orphans import Orphans
 from chatapp.registry.edge.ports import EnginePort
 from chatapp.registry.rules.admin_requests import AdminAnswer
 from chatapp.registry.rules.effects import (
@@ -49,6 +52,7 @@ from chatapp.wire.limits import REGISTERS_WAITING_MAX, RENEWAL_COST
 from chatapp.wire.messages.link import (
     Announcement,
     AnnouncementKind,
+    Attach,
     AttachFiles,
     PeerRequest,
 )
@@ -78,6 +82,10 @@ class Output(NamedTuple):
     """One datagram for many addresses. The driver slices long lists."""
     events: list[Event]
     """What happened, for the log."""
+
+
+def _register_queue() -> FairQueue[tuple[Register, Address]]:
+    return FairQueue(most=REGISTERS_WAITING_MAX)
 
 
 class FileLink(NamedTuple):
@@ -112,18 +120,17 @@ class Edge:
         self.identity: Final = identity
         self._policy = policy
         self._link_port = link_port
-        self._recorder = recorder
+        self.recorder: Final = recorder
         self.sessions: Final = Sessions(identity, rng, policy, counter=counter)
         self.links: Final = Links(
             most=policy.links_max, requests_per_second=policy.requests_per_second
         )
         self.interest: Final = Interest(self.links, recorder, limit=policy.broadcast_up_to)
+        self.orphans: Final = Orphans(self.links, self.sessions, self.interest)
         self.gate: Final = Gate(
             identity, secret=secret or rng.randbytes(SECRET_SIZE), window=policy.cookie_window
         )
-        self.register_queue: Final[FairQueue[tuple[Register, Address]]] = FairQueue(
-            most=REGISTERS_WAITING_MAX
-        )
+        self.register_queue = _register_queue()
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []
         self.is_broadcasting = False
@@ -157,7 +164,7 @@ class Edge:
             try:
                 self._receive_frame(link, frame, now)
             except DecodeError:
-                self._recorder.dropped[DropReason.MALFORMED_FRAME] += 1
+                self.recorder.dropped[DropReason.MALFORMED_FRAME] += 1
             except SealError:
                 self.links.end(number, LinkEndReason.SEAL_BROKEN)
         cost += cost_of_answers(link.queued - queued, len(frames))
@@ -176,17 +183,31 @@ class Edge:
         kind = frame[:1]
         if kind == _RENEWAL:
             if self.links.renewal_came(link, frame):
-                self._recorder.note(LinkRenewed(address=link.remote))
+                self.recorder.note(LinkRenewed(address=link.remote))
             return
-        if kind == _GROUP:
+        if kind == _GROUP and link.state is LinkState.ATTACHED:
             self.engine.group_frame(frame, unpack_group(frame), link.caller, now=now)
             return
         assert link.session is not None
+        if link.state is LinkState.ORPHANED:
+            self._receive_of_orphan(link, frame, now)
+            return
         request = decode_request(link.session.open(frame))
         if self.interest.is_on or isinstance(request, Watch | Find):
             self._receive_by_interest(request, link, now)
         else:
             self.engine.request(request, link.caller, now=now)
+
+    def _receive_of_orphan(self, link: PeerLink, frame: bytes, now: float) -> None:
+        """Serve nothing but the Attach that answers ours: the peer asks the rest again."""
+        assert link.session is not None
+        if frame[:1] != _GROUP:
+            request = decode_request(link.session.open(frame))
+            if isinstance(request, Attach) and link.attaches_owed:
+                if self.orphans.attach_came(link):
+                    self.engine.request(request, link.caller, now=now)
+                return
+        self.recorder.dropped[DropReason.ASKED_BEFORE_ATTACH] += 1
 
     def _receive_by_interest(self, request: PeerRequest, link: PeerLink, now: float) -> None:
         """Handle a request while the table is not broadcast."""
@@ -253,16 +274,32 @@ class Edge:
     def link_closed(self, number: int, *, now: float) -> None:
         """Note that a connection is over, whichever side ended it."""
         link = self.links.forget(number)
-        if link is not None and link.state is LinkState.ATTACHED:
-            self.interest.link_over(number)
+        if link is not None and link.state is not LinkState.WAITING:
+            self._link_over(link)
             self.engine.link_lost(link.identity, number, now=now)
             self.settle(now=now)
+
+    def _link_over(self, link: PeerLink) -> None:
+        self.interest.link_over(link.number)
+        self.orphans.link_over(link)
+
+    def serve_another(self, *, lease: int, counter: int) -> None:
+        """Serve another engine of the same registry from now on, which grants this lease.
+        `counter`: as at the beginning."""
+        self.sessions.renew_card(counter)
+        self._policy = msgspec.structs.replace(self._policy, lease_span=lease)
+
+    def let_nobody_finish(self, secret: bytes) -> None:
+        """Make void whatever peers began to register with: who has done so at an earlier engine
+        could be played back, as nothing is known here of their sessions. `secret`: of the cookies
+        from now on."""
+        self.gate.secret, self.register_queue = secret, _register_queue()
 
     # --- datagrams
 
     def receive_datagram(self, data: bytes, sender: Address, *, now: float) -> None:
         """Handle one datagram."""
-        kind, dropped = data[0] if data else 0, self._recorder.dropped
+        kind, dropped = data[0] if data else 0, self.recorder.dropped
         try:
             if kind in (Kind.SEALED, Kind.OPENING, Kind.ANSWER):
                 self._open_sealed(data, sender, now)
@@ -290,19 +327,19 @@ class Edge:
         register = decode_register(data[1:])
         flaw = self.gate.screen(register, sender, now=now)
         if flaw is not None:
-            self._recorder.dropped[flaw] += 1
+            self.recorder.dropped[flaw] += 1
             if flaw is DropReason.BAD_COOKIE and self.engine.admits(now):
                 answer = self.gate.renew_cookie(register, sender, card=self.sessions.card, now=now)
                 self._datagrams.append((answer, sender))
         elif self.register_queue.is_free(now=now):
             self._register(register, sender, now)
         elif not self.register_queue.join(network_of(sender.host), (register, sender), now=now):
-            self._recorder.dropped[DropReason.REGISTER_QUEUE_FULL] += 1
+            self.recorder.dropped[DropReason.REGISTER_QUEUE_FULL] += 1
 
     def _register(self, register: Register, sender: Address, now: float) -> None:
         flaw = self.gate.flaw_of(register)
         if flaw is not None:
-            self._recorder.dropped[flaw] += 1
+            self.recorder.dropped[flaw] += 1
             return
         caller = Caller(identity=register.card.identity, address=sender)
         self.engine.register(register, caller, now=now)
@@ -311,7 +348,7 @@ class Edge:
     def _open_sealed(self, data: bytes, sender: Address, now: float) -> None:
         table = self.sessions.table
         if table.author_of(data) is None:
-            self._recorder.dropped[DropReason.NO_SESSION] += 1
+            self.recorder.dropped[DropReason.NO_SESSION] += 1
             return
         opened = table.open(data, source=sender, now=now)
         if opened.answer is not None:
@@ -322,7 +359,7 @@ class Edge:
             frame for frame in decode_frames(opened.payload) if isinstance(frame, Ping | Leave)
         ]
         if not frames:
-            self._recorder.dropped[DropReason.NOTHING_FOR_REGISTRY] += 1
+            self.recorder.dropped[DropReason.NOTHING_FOR_REGISTRY] += 1
             return
         caller = Caller(
             identity=opened.identity,
@@ -330,6 +367,8 @@ class Edge:
             session=opened.session,
             is_newest=opened.is_newest,
         )
+        if opened.is_newest:
+            self.sessions.is_at(opened.identity, sender)
         # Only the last frame is served: one answer a datagram, so that nobody can make us send more
         # than they do.
         self.engine.request(frames[-1], caller, now=now)
@@ -359,7 +398,7 @@ class Edge:
         if peer_link is not None and not (peer_link.is_busy if is_idle else peer_link.is_behind):
             self.links.send(peer_link, payload)
         else:
-            self._recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
+            self.recorder.dropped[DropReason.RECIPIENT_LINK_BUSY] += 1
 
     def send_datagram(
         self, identity: bytes, address: Address, payload: bytes, *, now: float
@@ -373,9 +412,10 @@ class Edge:
         """Send the signed WELCOME and allow sessions with the peer."""
         address = admitted.to.address
         assert address is not None
-        self.sessions.admit(
-            admitted.card.identity, admitted.nonce, is_guest=admitted.is_guest, now=now
-        )
+        identity, nonce = admitted.card.identity, admitted.nonce
+        if self.orphans.waiting:  # mostly there are none: no call
+            self.orphans.registered(identity)
+        self.sessions.admit(identity, nonce, address, is_guest=admitted.is_guest, now=now)
         welcome = sign_welcome(
             self.identity,
             Welcome(
@@ -393,7 +433,7 @@ class Edge:
         )
         self._datagrams.append((bytes((Kind.WELCOME,)) + encode(welcome), address))
         if admitted.is_new:
-            self._recorder.note(PeerRegistered(name=admitted.card.name, address=address))
+            self.recorder.note(PeerRegistered(name=admitted.card.name, address=address))
 
     def refuse(self, refused: Refuse) -> None:
         """Send the signed REFUSED."""
@@ -409,7 +449,7 @@ class Edge:
             text=refused.text,
         )
         self._datagrams.append((bytes((Kind.REFUSED,)) + encode(message), address))
-        self._recorder.note(
+        self.recorder.note(
             RegistrationRefused(name=refused.name, address=address, reason=refused.reason)
         )
 
@@ -481,13 +521,20 @@ class Edge:
         for register, sender in self.register_queue.taken(now=now):
             self._register(register, sender, now)
         self.links.handle_timer(now=now)
+        self.orphans.handle_timer(now=now)
         self.sessions.table.handle_timer(now=now)
         self.settle(now=now)
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next."""
         others = (self.links.next_timer(), self.sessions.table.next_timer())
-        return min([self.register_queue.due, *(due for due in others if due is not None)])
+        return min(
+            [
+                self.register_queue.due,
+                self.orphans.next_timer(),
+                *(due for due in others if due is not None),
+            ]
+        )
 
     def settle(self, *, now: float) -> None:
         """Finish an input: the engine learns of the links that we ended."""
@@ -495,9 +542,9 @@ class Edge:
         while ended := self.links.ended:  # handling one may end others
             self.links.ended = []
             for link, reason in ended:
-                self.interest.link_over(link.number)
+                self._link_over(link)
                 name = self.engine.name_of(link.identity)
-                self._recorder.note(LinkEnded(name=name, address=link.remote, reason=reason))
+                self.recorder.note(LinkEnded(name=name, address=link.remote, reason=reason))
                 self.engine.link_lost(link.identity, link.number, now=now)
             self.interest.settle()
         self.engine.settle(now=now)
@@ -521,7 +568,7 @@ class Edge:
             links.to_close,
             self._datagrams,
             self._broadcasts,
-            self._recorder.take_events() if self._recorder.events else [],
+            self.recorder.take_events() if self.recorder.events else [],
         )
         links.to_close = []
         self._datagrams, self._broadcasts = [], []

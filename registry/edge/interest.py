@@ -222,6 +222,16 @@ class Interest:
         peers ask meanwhile is answered when it comes."""
         self._index = PeopleIndex()
 
+    def begin_anew(self) -> None:
+        """Forget the table and who watches whom, for another table, which may be of as many people
+        as the last one."""
+        was_on, self._table, self._seen = self.is_on, None, -1
+        self._index = None
+        self._watched.clear()
+        self._owed.clear()
+        if was_on:
+            self.expect()
+
     # --- the table
 
     def settle(self) -> None:

@@ -1,11 +1,12 @@
 """Links as the registry sees them: from a connection that has proved nothing to an attached peer (clauses 9.1, 9.2 and
 9.6).
 
-A link is WAITING until its first frame opens, then ATTACHED until either side ends it.
+A link is WAITING until its first frame opens, then ATTACHED until either side ends it. In a cluster
+it may become ORPHANED and be ATTACHED again (`registry.edge.orphans`).
 """
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from chatapp.registry.rules.effects import Caller, LinkEndReason
@@ -253,12 +254,15 @@ class LinkState(enum.Enum):
     """Connected; its first frame has not come."""
     ATTACHED = enum.auto()
     """Its first frame opened, which proves who the peer is."""
+    ORPHANED = enum.auto()
+    """It was attached to an engine that has gone, and its peer has not attached again."""
 
 
 class PeerLink:
     """One connection. `number` is the driver's name for it."""
 
     __slots__ = (
+        "attaches_owed",
         "backlog",
         "caller",
         "identity",
@@ -289,6 +293,8 @@ class PeerLink:
         """The index in the relay log of the next frame to send."""
         self.queued = 0
         """Bytes of answers among the pieces. Relayed frames are shared and do not count."""
+        self.attaches_owed = 0
+        """How often its peer was asked to attach again, and has not."""
         self.backlog = 0
         """Bytes of earlier turns that its reader had not read when the link was last written to."""
 
@@ -367,13 +373,27 @@ class Links:
         is_guest: bool = False,
     ) -> None:
         """Attach a link whose first frame opened. `answer` goes before all else."""
-        link.state, link.session, link.identity = LinkState.ATTACHED, session, identity
+        link.session, link.identity = session, identity
         link.caller = Caller(identity=identity, link=link.number)
         self.pending.leave(link.number, link.network)
-        link.place = self._relayed.end
-        (self.guests if is_guest else self._attached)[link.number] = link
+        self._join(link, is_guest=is_guest)
         self.to_widen.append(link.number)
         self._queue(link, frame(answer))
+
+    def _join(self, link: PeerLink, *, is_guest: bool) -> None:
+        link.state, link.place = LinkState.ATTACHED, self._relayed.end
+        (self.guests if is_guest else self._attached)[link.number] = link
+
+    def orphan(self, link: PeerLink) -> None:
+        """Detach a member's link, which stays: nothing is relayed to it, and nothing holds it."""
+        self._take_relayed(link)
+        del self._attached[link.number]
+        link.state = LinkState.ORPHANED
+        self.throttle.release(link.number)
+
+    def attach_again(self, link: PeerLink) -> None:
+        """Attach an orphaned link."""
+        self._join(link, is_guest=False)
 
     def end(self, number: int, reason: LinkEndReason) -> None:
         """End a link from our side; what is queued still goes out."""
@@ -382,9 +402,10 @@ class Links:
             self.to_close.append((number, reason))
             self.ended.append((link, reason))
 
-    def end_all(self, reason: LinkEndReason) -> None:
-        """End all links from our side, for the same reason, of which nobody else has to be told."""
-        for number in list(self._links):
+    def end_all(self, reason: LinkEndReason, *, but: Container[int] = ()) -> None:
+        """End all links but some from our side, for the same reason, of which nobody else has to be
+        told."""
+        for number in [one for one in self._links if one not in but]:
             self.forget(number)
             self.to_close.append((number, reason))
 

@@ -6,12 +6,12 @@ It is an edge and an engine that call each other.
 
 from typing import Final
 
-from chatapp.registry.edge.edge import Edge
+from chatapp.registry.edge.edge import SECRET_SIZE, Edge
 from chatapp.registry.engine.engine import Engine
 from chatapp.registry.rules.admin_requests import CoreRequest
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
-from chatapp.registry.rules.effects import LOCAL
+from chatapp.registry.rules.effects import LOCAL, Caller
 from chatapp.registry.rules.people.access import AccessLists, AccessSettings
 from chatapp.registry.store.protocol import Loaded
 from chatapp.registry.telemetry.figures import CoreSnapshot, Recorder
@@ -24,25 +24,32 @@ class RegistryCore:
         self,
         context: Context,
         loaded: Loaded,
+        edge: int | Edge,
         *,
-        link_port: int,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
         now: float,
     ) -> None:
-        """`loaded`: what the context's store has."""
+        """`loaded`: what the context's store has. `edge`: the port on which links are opened; or in
+        a cluster the edge of an earlier engine, with the links of members that have outlived it."""
         self.context: Final = context
         policy = context.policy
-        self.recorder: Final = Recorder(events_max=policy.events_max)
+        self.recorder: Final = (
+            edge.recorder if isinstance(edge, Edge) else Recorder(events_max=policy.events_max)
+        )
         self.dropped: Final = self.recorder.dropped
         """How much was not served, by reason."""
-        self.edge: Final = Edge(
-            identity=context.identity,
-            rng=context.rng,
-            link_port=link_port,
-            policy=policy,
-            recorder=self.recorder,
-            counter=context.clock.millis(now),
+        self.edge: Final = (
+            edge
+            if isinstance(edge, Edge)
+            else Edge(
+                identity=context.identity,
+                rng=context.rng,
+                link_port=edge,
+                policy=policy,
+                recorder=self.recorder,
+                counter=context.clock.millis(now),
+            )
         )
         self.engine: Final = Engine(
             context,
@@ -72,6 +79,19 @@ class RegistryCore:
         self.entries_to_store: Final = self.engine.entries_to_store
         self.take_console_lines: Final = self.engine.take_console_lines
         self.engine.start(now=now)
+        if isinstance(edge, Edge):
+            self._adopt(edge, now)
+
+    def _adopt(self, edge: Edge, now: float) -> None:
+        edge.let_nobody_finish(self.context.rng.randbytes(SECRET_SIZE))
+        edge.broadcast_backlog(waits=False)
+        edge.serve_another(
+            lease=self.context.policy.lease_span, counter=self.context.clock.millis(now)
+        )
+        for link in edge.orphans.adopt(now=now):
+            caller = Caller(identity=link.identity, link=link.number, address=link.address)
+            self.engine.adopt_link(link.nonce, caller, now=now)
+        edge.settle(now=now)
 
     # --- the registry's console and its administrator
 

@@ -245,6 +245,11 @@ class Engine:
         """Note that an attached link is over: its peer is away until the next sign of life."""
         self._carry_out(self.hub.link_lost(identity, link, now=now), now)
 
+    def adopt_link(self, nonce: bytes, caller: Caller, *, now: float) -> None:
+        """Count somebody as registered whose link has outlived another engine, with the nonce of
+        that REGISTER. `caller` has the link and the address."""
+        self._carry_out(self.hub.adopt_link(nonce, caller, now=now), now)
+
     def node_lost(self, node: int, links: Sequence[tuple[int, bytes]], *, now: float) -> None:
         """Forget the edge of a node that has gone, with these links and their identities."""
         self.edges.pop(node, None)

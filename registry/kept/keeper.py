@@ -164,7 +164,8 @@ class KeptFiles:
             return KeptResult.KEPT
         if not self._has_failed:
             self._has_failed = True
-            _log.warning("files that people give are not kept: %s", error.strerror or error)
+            where = f" ({error.filename})" if error.filename else ""
+            _log.warning("trouble with kept files: %s%s", error.strerror or error, where)
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return KeptResult.DISK_FULL if is_full else KeptResult.DISK_FAILED
 

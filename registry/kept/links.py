@@ -18,7 +18,7 @@ from chatapp.wire.codec import (
     unpack_chunk,
 )
 from chatapp.wire.errors import DecodeError, WireError
-from chatapp.wire.files import chunk_count, packed, page_count, page_span
+from chatapp.wire.files import chunk_count, packed, page_bits, page_count
 from chatapp.wire.limits import (
     CHUNK_SIZE,
     FILE_ASKED_MAX,
@@ -284,7 +284,7 @@ class KeptLink:
         files = self._files
         match request:
             case AskHave(page=page):
-                whole = packed(b"\1" * len(page_span(head.size, page)))
+                whole = packed(page_bits(head.size, page))
                 self._say(Have(page, whole, ()))
             case AskPage(page=page):
                 hashes = await files.run(lambda: file.page(page))

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from chatapp.registry.edge.driver import EdgeDriver
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program.admin.listener import AdminListener, SocketUnusable, listen
 from chatapp.registry.program.driver import RegistryDriver, TableKeeper
@@ -197,6 +198,24 @@ class RuleSettings(NamedTuple):
     access: AccessSettings = AccessSettings()
 
 
+class HandedOver(NamedTuple):
+    """Links that outlive the engine to which they were attached."""
+
+    edge: Edge
+    driver: EdgeDriver
+
+
+class FormerRole(Protocol):
+    """A node, while it still is the edge of another one's engine."""
+
+    def kept_table(self) -> KeptTable | None:
+        """Return the table as the node knows it."""
+
+    def hand_over(self, key: bytes) -> HandedOver | None:
+        """Return the links of members for an engine in this process; None if there are none. `key`:
+        the registry's, as that engine has it."""
+
+
 class NodeParts(NamedTuple):
     """What a registry has from the node of a cluster on which it runs; alone it makes its own."""
 
@@ -206,8 +225,8 @@ class NodeParts(NamedTuple):
     """Its ports if they are taken already and stay so."""
     bus: "EngineBus | None" = None
     """The way to the other nodes."""
-    kept_table: Callable[[], KeptTable | None] = lambda: None
-    """Returns the table as the node knows it, while it still is the edge of another engine."""
+    former: Callable[[], FormerRole | None] = lambda: None
+    """Returns what the node has been until now, if it was an edge."""
 
 
 _USUAL_RULES: Final = RuleSettings()
@@ -243,7 +262,7 @@ class Registry:
         self._listening = node.listening
         self._lets_port_go = node.listening is None
         self._bus = node.bus
-        self._kept_table = node.kept_table
+        self._former_role = node.former
         self._admin_socket: socket.socket | None = None
         self._admin: AdminListener | None = None
         self._storage = node.storage or FolderStorage(
@@ -270,6 +289,7 @@ class Registry:
             else:
                 found = self._read()
             driver = self._driver_of(found, loop, store)
+            undo.callback(driver.edge.cut_links, "this node cannot keep the state")
             if self._bus is not None:
                 await self._bus.open(driver.receive_bus)
             undo.pop_all()
@@ -400,11 +420,15 @@ class Registry:
         self, found: Found, loop: asyncio.AbstractEventLoop, store: Store
     ) -> RegistryDriver:
         loaded, identity, is_new = found
+        former = self._former_role()
         if self._bus is not None:
-            loaded = msgspec.structs.replace(loaded, table=self._kept_table())
+            table = None if former is None else former.kept_table()
+            loaded = msgspec.structs.replace(loaded, table=table)
         self._report(loaded, is_new=is_new)
         self.fingerprint = fingerprint(identity.public)
-        core = self._make_core(identity, loaded, store)
+        handed = None if former is None else former.hand_over(identity.public)
+        edge = None if handed is None else handed.edge
+        core = self._make_core(identity, loaded, store, edge)
         self._operators = list(operator_lines(core.operators))
         neighbours = None if self._bus is None else self._bus.join(core, now=self._machine.now())
         keeper = (
@@ -419,6 +443,8 @@ class Registry:
             neighbours=neighbours,
             machine=self._machine,
         )
+        if handed is not None:
+            driver.edge.take_over(handed.driver)
         codes = self._draw_codes(loaded, identity.public)
         core.run_admin_request(
             MakeInvites([code.public for code in codes]), _FIRST, now=self._machine.now()
@@ -465,7 +491,9 @@ class Registry:
             for _ in range(_CODES_AT_START)
         ]
 
-    def _make_core(self, identity: Identity, loaded: Loaded, store: Store) -> RegistryCore:
+    def _make_core(
+        self, identity: Identity, loaded: Loaded, store: Store, edge: Edge | None
+    ) -> RegistryCore:
         now = self._machine.now()
         context = Context(
             identity=identity,
@@ -477,7 +505,7 @@ class Registry:
         return RegistryCore(
             context,
             loaded,
-            link_port=self._port,
+            edge or self._port,
             desk=self._desk,
             access=self._access,
             now=now,

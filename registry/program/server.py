@@ -65,7 +65,6 @@ from chatapp.registry.rules.admin_requests import (
 )
 from chatapp.registry.rules.desk.texts import CallingLine
 from chatapp.registry.rules.people.access import AccessLists
-from chatapp.registry.store.protocol import KeptTable
 from chatapp.registry.store.storage import Storage
 from chatapp.registry.telemetry.figures import FIGURES, NOTHING, Snapshot
 from chatapp.registry.telemetry.logs import (
@@ -554,7 +553,7 @@ class _Run:
             say=_say,
             rules=RuleSettings(desk, policy_of(settings.registry), access),
             takes_admin_requests=bus is None,
-            node=NodeParts(storage, listening, bus, self._kept_table),
+            node=NodeParts(storage, listening, bus, lambda: self._edge),
         )
         await registry.start()
         self._registry = registry
@@ -579,9 +578,6 @@ class _Run:
             registry.open_console(self._console.show, is_terminal=self._console.is_terminal)
         self._status = serving_text(self.port)
         self._tell_ready()
-
-    def _kept_table(self) -> KeptTable | None:
-        return None if self._edge is None else self._edge.kept_table()
 
     async def open_beside(self, node: "ClusterNode") -> None:
         """Open what a node of a cluster has in both roles: the administrator's socket, the metrics

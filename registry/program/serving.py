@@ -17,7 +17,7 @@ from chatapp.registry.cluster.stream.bundles import SALT_SIZE, ClusterKey, Opene
 from chatapp.registry.edge.driver import EdgeDriver
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.program import texts
-from chatapp.registry.program.app import ListeningPort, process_figures
+from chatapp.registry.program.app import HandedOver, ListeningPort, process_figures
 from chatapp.registry.rules.admin_requests import (
     AdminAnswer,
     AdminRefusal,
@@ -222,6 +222,12 @@ class NodeEdge:
     def kept_table(self) -> KeptTable | None:
         """Return the table as this node knows it, for an engine that goes on with it."""
         return self._core.kept_table()
+
+    def hand_over(self, key: bytes) -> HandedOver | None:
+        """Return the links of members for an engine in this process; None if there are none. `key`:
+        the registry's, as that engine has it."""
+        edge = self._core.hand_over(key, now=self._now())
+        return None if edge is None else HandedOver(edge, self._driver)
 
     def _receive(self, data: bytes) -> None:
         self._driver.call_guarded(self._core.receive_bus, data)

@@ -580,7 +580,9 @@ def _flaw(key: str, value: object) -> str:
 
 
 def unknown_table(word: str) -> str:
-    """Return what to say about an unknown table."""
+    """Return what to say about an unknown table, or a key that stands in none."""
+    if word in KEYS:
+        return f"{word}: it is outside of a table; it belongs in [{KEYS[word]}]"
     return f"[{quoted(word)}]: unknown table; {_advice(word, tuple(TABLES))}"
 
 

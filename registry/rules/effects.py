@@ -60,6 +60,8 @@ class DropReason(enum.Enum):
     # links
     MALFORMED_FRAME = enum.auto()
     MISPLACED_ATTACH = enum.auto()
+    ASKED_BEFORE_ATTACH = enum.auto()
+    """It came on a link that outlived its engine, before the peer attached again."""
     BANNED = enum.auto()
     KICKED = enum.auto()
     RELAY_RATE_OF_SENDER = enum.auto()

@@ -635,6 +635,10 @@ class Hub:
         """A link is over, a member's or a guest's."""
         return self._link_lifecycle.link_lost(identity, link, now=now)
 
+    def adopt_link(self, nonce: bytes, caller: Caller, *, now: float) -> list[Effect]:
+        """A member's link has outlived another engine."""
+        return self._kept_out(caller, now) or self._presence.adopt(nonce, caller, now=now)
+
     def node_lost(
         self, node: int, links: Sequence[tuple[int, bytes]], *, now: float
     ) -> list[Effect]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from tests.cast.people import Person, Registry
@@ -11,6 +12,8 @@ from tests.cast.stage import Stage
 from tests.support.ports import free_port
 
 NODES: Final = 3
+ESTABLISHED: Final = "01"
+"""The state of an open connection in Linux's list of them."""
 KEEPS_STATE: Final = "[This node keeps the state.]"
 
 
@@ -23,6 +26,13 @@ async def keeper_among(nodes: Sequence[Registry], *, within: float = WITHIN) -> 
     (first,) = done
     await first
     return waiting[first]
+
+
+def links_to(port: int) -> set[int]:
+    """Return the ports of the peers that have links to a node on this machine."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = [(int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16), row[3]) for row in rows]
+    return {near for near, far, state in ends if far == port and state == ESTABLISHED}
 
 
 class Cluster:

@@ -33,7 +33,7 @@ class Engine:
             clock=WallClock(now=now, wall=now + 1_700_000_000),
             store=self._store,
         )
-        self.core = RegistryCore(context, self._store.load(), link_port=5_000, now=now)
+        self.core = RegistryCore(context, self._store.load(), 5_000, now=now)
         self._streams: defaultdict[int, bytes] = defaultdict(bytes)
         self._datagrams: list[tuple[bytes, Address]] = []
         self._broadcasts: list[tuple[bytes, list[Address]]] = []

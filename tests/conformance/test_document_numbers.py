@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chatapp.peer.core.files.fetching import (
+    COMES_WITHIN,
+    HAVE_ASKED_EACH,
+    WINDOW,
+    WINDOW_LEAST,
+)
 from chatapp.registry.edge.links import TIME_TO_SPEAK, WAITING_AT_ONCE
 from chatapp.registry.rules.desk.notices import MOVES_SPAN
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -108,6 +114,10 @@ def test_each_limit_that_others_notice_stands_once() -> None:
         ("6.7", f"in more than {RANGES_MAX:,} separate ranges"),
         ("6.14", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days after its message"),
         ("11.4", f"more than {limits.CHANGED_WITHIN_MS / 86_400_000:.0f} days older"),
+        ("6.19", f"{1 / HAVE_ASKED_EACH:.0f} times a second"),
+        ("6.19", f"suggests at most {limits.FILE_SUGGESTED_MAX} on a link"),
+        ("6.19", f"{COMES_WITHIN} s for a chunk"),
+        ("6.19", f"ours for {WINDOW_LEAST} to {WINDOW}"),
         ("6.22", f"{limits.FILE_RELAY_BYTES:,} by default"),
         (
             "6.23",

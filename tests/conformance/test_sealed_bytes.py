@@ -200,7 +200,7 @@ def test_a_file() -> None:
 def test_who_has_what_of_a_file() -> None:
     """Clause 6.19: "the lowest of the first byte for the first one"."""
     assert fields("files", "ask.have") == [3, printed("files", "file"), 0]
-    assert fields("files", "have") == [3, 0, b"\1", [printed("keys", "bob.identity")], False]
+    assert fields("files", "have") == [3, 0, b"\1", [printed("keys", "bob.identity")], False, b""]
 
 
 @pytest.mark.parametrize("counter", [0, 1])

@@ -361,7 +361,7 @@ def _files() -> Iterator[tuple[str, Value]]:
     yield "ask.have", encode(AskHave(named, 0))
     yield "page.given", encode(PageGiven(0, _page()))
     yield "not.served", encode(NotServed(named, Unserved.CHANGED))
-    yield "have", encode(Have(0, packed(b"\1"), (BOB.identity.public,)))
+    yield "have", encode(Have(0, packed(1), (BOB.identity.public,)))
 
 
 def letter_body() -> LetterBody:

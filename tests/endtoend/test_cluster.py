@@ -10,7 +10,7 @@ import pytest
 
 from chatapp.registry.cluster.jetstream import Access, JetStream
 from chatapp.registry.cluster.stream.ledger import Publication, Stream, Subject
-from tests.cast.cluster import KEEPS_STATE, Cluster, keeper_among
+from tests.cast.cluster import KEEPS_STATE, Cluster, keeper_among, links_to
 from tests.cast.lines import SAVED, mail, received
 from tests.cast.stage import Stage
 from tests.faults.size import IS_WHOLE
@@ -91,11 +91,14 @@ async def test_a_node_dies_freezes_or_stops_and_the_others_go_on(
     alice, bob = await cluster.peer("alice", 0), await cluster.peer("bob", 1)
     await alice.knows("bob")
 
+    link_of_bob = links_to(cluster.ports[1])
     await nodes[0].kill()  # it keeps the state, and alice is there
     keeper = await keeper_among(nodes[1:], within=10)
     await keeper.sees("[Taking over.]")
     await alice.type("send bob here again")
     await asyncio.gather(bob.sees("alice: here again"), alice.sees(received("bob")))
+    assert len(link_of_bob) == 1
+    assert link_of_bob <= links_to(cluster.ports[1])
 
     nodes[0] = await cluster.begin(0)
     await nodes[0].sees(cluster.beside(nodes.index(keeper)))

@@ -6,7 +6,7 @@ It does only what a test tells it. While time passes, the rig lets it show signs
 from typing import TYPE_CHECKING
 
 from chatapp.wire.codec import Kind, decode_notice, decode_row, encode, unpack_relayed
-from chatapp.wire.messages.link import Attach, PeerRequest, RegistryNotice
+from chatapp.wire.messages.link import Attach, AttachAgain, PeerRequest, RegistryNotice
 from chatapp.wire.messages.rooms import (
     CHANNEL,
     EnterRooms,
@@ -84,6 +84,16 @@ class LinkedPeer(Newcomer):
                 else:
                     self.room_keys[notice.group] = key
                 self.sender_index = notice.sender_index
+
+    def asked_to_attach(self) -> bool:
+        """Return whether the registry has asked us to attach again since we looked last."""
+        return AttachAgain() in self.notices()
+
+    def attach_again(self) -> list[RegistryNotice]:
+        """Attach on the same link; returns the registry's notices."""
+        notices = self.ask(Attach(self.claims or self.sender_index, self.knows))
+        self.take_grants(notices)
+        return notices
 
     def send(self, *requests: PeerRequest) -> None:
         """Send sealed frames, all in one read."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import msgspec
 
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.engine.core import RegistryCore
 from chatapp.registry.rules.context import Context
 from chatapp.registry.rules.desk.settings import DeskSettings
@@ -44,7 +45,10 @@ class Rig:
         policy: RegistryPolicy | None = None,
         desk: DeskSettings | None = None,
         access: AccessSettings | None = None,
+        table: KeptTable | None = None,
+        edge: Edge | None = None,
     ) -> None:
+        """`table`, `edge`: of an earlier engine in a cluster."""
         self.desk = desk
         self.access = access
         self.console: list[str] = []
@@ -66,11 +70,11 @@ class Rig:
         self._readers: dict[int, FrameReader] = {}
         self._next_link = 1
         self._made = 0
-        self._table: KeptTable | None = None
+        self._table = table
         self.peers: list[LinkedPeer] = []
-        self.core = self._start()
+        self.core = self._start(edge)
 
-    def _start(self) -> RegistryCore:
+    def _start(self, edge: Edge | None = None) -> RegistryCore:
         context = Context(
             identity=self.identity,
             rng=self.rng,
@@ -81,7 +85,7 @@ class Rig:
         core = RegistryCore(
             context,
             msgspec.structs.replace(self.store.load(), table=self._table),
-            link_port=PORT,
+            edge or PORT,
             desk=self.desk,
             access=self.access,
             now=self.now,

@@ -244,3 +244,56 @@ def test_a_few_worlds_are_enough_to_notice_faults_of_the_sessions(
     fault(monkeypatch)
     with pytest.raises(AssertionError, match="not what was sent next in this session"):
         live_through_worlds(40)
+
+
+def links_of(cluster: SimulatedCluster) -> dict[bytes, tuple[str, int]]:
+    """Return the node and the number of everybody's link."""
+    return {
+        link.identity: (machine.name, link.number)
+        for machine in cluster.machines
+        if machine.edge is not None
+        for link in machine.edge.links.members()
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_links_outlive_the_engine_and_all_that_was_under_way(seed: int) -> None:
+    world, cluster, engine = begun(20 + seed)
+    before, shown = links_of(cluster), [len(person.screen.lines) for person in world.people]
+    dead = engine.name
+    for at, person in enumerate(world.people):
+        person.say(f"last in the lab from {person.name}")
+        person.send_all(f"last to all from {person.name}")
+        person.send(world.people[at - 1].called, f"last from {person.name}")
+    world.network.run_for(seed * 0.01)
+    engine.kill()
+    world.network.run_for(BACK_WITHIN)
+    assert all_are_in(world)
+    after = links_of(cluster)
+    kept = [identity for identity, (node, _) in before.items() if node != dead]
+    assert len(kept) == 2
+    assert {identity: before[identity] for identity in kept} == {
+        identity: after[identity] for identity in kept
+    }
+    for person, count in zip(world.people, shown, strict=True):
+        texts = [line.text for line in person.screen.lines[count:]]
+        assert sorted(texts) == sorted({*texts}), "nothing twice"
+        assert len(texts) == 5, "two lines in the lab, two to all, one message, and no notice"
+    talk(world, "after the death")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rename_that_was_under_way_comes_to_an_end(seed: int) -> None:
+    """Which name is ours only another registration shows."""
+    world, _, engine = begun(40 + seed)
+    for person in world.people:
+        person.rename(f"{person.name}9")
+    world.network.run_for(seed * 0.01)
+    engine.kill()
+    world.network.run_for(BACK_WITHIN)
+    assert all_are_in(world)
+    for person in world.people:
+        assert person.core.me.other_name is None
+    directory = world.registry.engine.hub.directory
+    names = {one.card.identity: one.card.name for one in directory}
+    assert {person.core.me.name for person in world.people} == set(names.values())

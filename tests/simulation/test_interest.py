@@ -108,3 +108,19 @@ def test_whoever_is_asked_for_by_name_is_watched_from_then_on() -> None:
     alice.turn()
     world.network.run_for(2.0)
     assert [one.name for one in alice.core.roster.contacts.people()] == ["alice", "bob"]
+
+
+def test_a_count_of_before_does_not_outlive_the_link() -> None:
+    world = World(1, people=5)
+    world.registry.broadcast_up_to = 3
+    world.start()
+    alice, _, *others = world.people
+    counted = alice.core.roster.interest
+    assert world.network.run_until(lambda: counted.online == len(world.people), within=10.0)
+    for leaver in (alice, *others[:2]):
+        leaver.leave()
+    world.network.run_for(5.0)
+    alice.come_back()
+    assert world.network.run_until(lambda: is_up(alice), within=KNOWN_WITHIN)
+    world.network.run_for(5.0)
+    assert (counted.is_on, counted.online) == (False, 0)

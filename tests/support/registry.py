@@ -80,7 +80,7 @@ class SimulatedRegistry(RegistryMachine[RegistryCore]):
         )
         loaded = msgspec.structs.replace(self.store.load(), table=self._table)
         self._table = None
-        core = RegistryCore(context, loaded, link_port=self.address.port, desk=self.desk, now=now)
+        core = RegistryCore(context, loaded, self.address.port, desk=self.desk, now=now)
         self._is_syncing, self._appended = False, 0
         entries = (
             core.entries_to_store()

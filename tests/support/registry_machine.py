@@ -106,9 +106,11 @@ class RegistryMachine(ABC, Generic[CoreType]):
         assert self._core is not None
         return self._core
 
-    def run(self, core: CoreType) -> None:
-        """Let a program listen, in place of the one that ran."""
-        self.hang_up_all()
+    def run(self, core: CoreType, *, keeps_links: bool = False) -> None:
+        """Let a program listen, in place of the one that ran. `keeps_links`: whether it has the
+        links of that one."""
+        if not keeps_links:
+            self.hang_up_all()
         self._core, self._timer = core, None
         self.network.settle_at(self.address, self._datagram_came)
 

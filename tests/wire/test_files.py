@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import random
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,12 @@ from chatapp.wire.errors import DecodeError
 from chatapp.wire.files import (
     NAME_MAX,
     ChunkSeal,
+    any_bit,
+    bits_of,
     chunk_count,
     clean_name,
     is_offer_sound,
+    lowest_bit,
     packed,
     page_count,
     page_span,
@@ -37,16 +41,24 @@ def test_pages_have_each_chunk_once(size: int) -> None:
 
 
 @given(st.lists(st.booleans(), max_size=100))
-def test_bits_are_unpacked_as_they_were_packed(bits: list[bool]) -> None:
-    assert unpacked(packed(bytes(bits)), len(bits)) == bytes(bits)
-    assert packed(bytes(bits))[:1] == (
-        bytes([sum(bit << n for n, bit in enumerate(bits[:8]))]) if bits else b""
-    )
+def test_bits_are_unpacked_as_they_were_packed(chosen: list[bool]) -> None:
+    first = PAGE_CHUNKS
+    bits = bits_of((first + place for place, is_in in enumerate(chosen) if is_in), 1)
+    assert bits_of(range(first), 1) == 0
+    assert unpacked(packed(bits), FILE_MAX, 1) == bits
+    assert [bool(bits >> place & 1) for place in range(len(chosen))] == chosen
 
 
 @given(st.binary(max_size=20), st.integers(0, 100))
 def test_any_bits_are_unpacked(bits: bytes, count: int) -> None:
-    assert len(unpacked(bits, count)) == count
+    assert unpacked(bits, count * CHUNK_SIZE, 0) >> count == 0
+
+
+@given(st.integers(1, 1 << 200), st.integers(0, 1 << 32))
+def test_any_bit_is_one_of_them(bits: int, seed: int) -> None:
+    assert bits >> any_bit(bits, random.Random(seed)) & 1
+    assert bits % (1 << lowest_bit(bits)) == 0
+    assert bits >> lowest_bit(bits) & 1
 
 
 @given(st.binary(min_size=1, max_size=100), st.integers(0, 2**22))

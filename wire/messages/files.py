@@ -84,6 +84,8 @@ class Have(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """The identity keys of others who have asked for the file."""
     is_wireless: bool = False
     """Whether the answerer reaches others by Wi-Fi alone."""
+    suggested: Annotated[bytes, msgspec.Meta(max_length=PAGE_CHUNKS // 8)] = b""
+    """Bits like `chunks`: those which the answerer would like to be asked for first."""
 
 
 FileNotice: TypeAlias = PageGiven | NotServed | Have

@@ -87,6 +87,11 @@ class AttachFiles(msgspec.Struct, frozen=True, array_like=True, tag=69):
     """Peer to registry: the first frame of a link on which files are given and fetched."""
 
 
+class AttachAgain(msgspec.Struct, frozen=True, array_like=True, tag=59):
+    """Registry to peer: what the peer asked on this link and was not answered is lost, and nothing
+    that was granted on it holds (clause 9.8). The peer sends Attach, and asks again."""
+
+
 class AnnouncementKind(enum.IntEnum):
     """What an announcement is about (clause 9.7)."""
 
@@ -167,5 +172,5 @@ NodeNotice = (
 """The notices that a registry may send on a link, apart from announcements and those that keep the
 registration alive."""
 
-RegistryNotice = NodeNotice | Announcement | Pong | LeaseNamed | Probe | Left
+RegistryNotice = NodeNotice | Announcement | AttachAgain | Pong | LeaseNamed | Probe | Left
 """The notices that a registry may send on a link."""

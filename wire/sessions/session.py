@@ -9,7 +9,7 @@ answer arrives travels with the opening.
 
 import heapq
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -393,6 +393,16 @@ class SessionTable:
         for _, _, whose, ending in self._ends:
             if whose is pair:
                 self._end(whose, ending)
+
+    def keep_only(self, identities: Container[bytes]) -> None:
+        """Drop everything shared with all other parties."""
+        gone = {pair for identity, pair in self._pairs.items() if identity not in identities}
+        for shared in (self._pairs, self._numbers, self._met_before):
+            for identity in [one for one in shared if one not in identities]:
+                del shared[identity]
+        for _, _, pair, ending in self._ends:
+            if pair in gone:
+                self._end(pair, ending)
 
     def author_of(self, datagram: bytes) -> bytes | None:
         """Return the sender of a datagram according to its header; None if we share nothing with

@@ -33,6 +33,7 @@ MAY_BE_ACCEPTED: Final = frozenset(
     state for state, following in _MOVES.items() if FileState.WAITING in following
 )
 
+_ON_WAY: Final = (FileState.WAITING, FileState.RUNNING)
 _PREFIX: Final = 8
 _HOUR: Final = 3_600.0
 
@@ -172,6 +173,20 @@ class FileBook:
         file.id, file.number = id_, self._next_number()
         self._add(file)
 
+    def unsaid(self) -> list[KnownFile]:
+        """Return the files of ours whose lines are not known: at a start, those that an earlier run
+        has offered in its last moment, or was about to."""
+        return list(self._unsaid.values())
+
+    def to_come(self, file: KnownFile) -> int:
+        """Return how many bytes are still to come, of this file and of all that are on their way."""
+        on_way = (
+            one
+            for one in self._files.values()
+            if one is file or (not one.is_ours and one.state in _ON_WAY)
+        )
+        return sum(one.size - self._done.get(one.id, (0, 0.0))[0] for one in on_way)
+
     def stored(self) -> list[KnownFile]:
         """Return all that is to be stored."""
         return [*self._unsaid.values(), *self._files.values()]
@@ -270,7 +285,6 @@ class FileBook:
     def _forget_oldest(self) -> None:
         """Forget the oldest file that is done with; if none is, one that is offered to us and was
         not accepted, of who offers most; if there is none, the oldest that is not on its way."""
-        busy = (FileState.WAITING, FileState.RUNNING)
         over = (FileState.DONE, FileState.REFUSED, FileState.WITHDRAWN)
         untouched = Counter(file.identity for file in self._files.values() if _is_untouched(file))
 
@@ -281,7 +295,7 @@ class FileBook:
                 return 1, -untouched[file.identity], file.number
             return 2, 0, file.number
 
-        idle = (file for file in self._files.values() if file.state not in busy)
+        idle = (file for file in self._files.values() if file.state not in _ON_WAY)
         if (file := min(idle, key=rank, default=None)) is not None:
             del self._files[file.id]
             self._done.pop(file.id, None)

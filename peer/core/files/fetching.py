@@ -1,5 +1,6 @@
 """One file on its way to us: which pages and chunks are asked for, of whom, and which are here
-(clauses 6.16 to 6.19)."""
+(clauses 6.16 to 6.19). The chunks of a page are the bits of an integer, the first one the lowest: it has 8,192 of
+them, and each step is one operation on all."""
 
 import hashlib
 import random
@@ -9,9 +10,13 @@ from typing import Final
 from chatapp.wire.errors import DecodeError
 from chatapp.wire.files import (
     HASH_SIZE,
+    any_bit,
+    bits_of,
     chunk_count,
     file_id,
+    lowest_bit,
     packed,
+    page_bits,
     page_count,
     page_span,
     unpacked,
@@ -21,9 +26,15 @@ from chatapp.wire.messages.direct import FileOffer
 from chatapp.wire.messages.files import AskChunk, AskHave, AskPage, FileRequest, Have, PageGiven
 
 WINDOW: Final = 8
-"""Chunks that one holder is asked for at a time: 2 MiB are on their way."""
+"""Chunks that one holder is asked for at a time at most: 2 MiB are on their way."""
 
-HAVE_ASKED_EACH: Final = 1.0
+WINDOW_LEAST: Final = 2
+"""The same of one of several holders who is slow. What waits there comes perhaps sooner from another."""
+
+COMES_WITHIN: Final = 0.25
+"""Seconds from asking one of several holders for a chunk until it comes that are taken as fast."""
+
+HAVE_ASKED_EACH: Final = 0.25
 """Seconds until a holder is asked again what they have, and who else has some."""
 
 ASKED_ELSEWHERE_AFTER: Final = 3.0
@@ -42,21 +53,21 @@ class Fetch:
         self.rng: Final = rng
         self.sources: Final[list[Source]] = []
         """Those who are asked now."""
-        self.changes = 0
-        """How often what is to be asked for may have changed other than by asking."""
         self.page = 0
         """The first page of which chunks are missing."""
         self._pages: Final = page_count(offer.size)
         self._hashes: Final[dict[int, bytes]] = {}
         self._checked: Final[set[int]] = set()
         """Pages of which it is known which chunks are here."""
-        self._here: Final = bytearray(chunk_count(offer.size))
+        self._count: Final = chunk_count(offer.size)
+        self._here: Final = [0] * self._pages
+        """The chunks of each page that are here."""
         self._count_here = 0
 
     @property
     def is_whole(self) -> bool:
         """Whether all chunks are here."""
-        return self._count_here == len(self._here)
+        return self._count_here == self._count
 
     @property
     def done(self) -> int:
@@ -68,19 +79,18 @@ class Fetch:
         or has all of it. `file`: how the holder calls it; None: as those do who have its key."""
         source = Source(self, file or self.file, is_whole=is_whole)
         self.sources.append(source)
-        self.changes += 1
         return source
 
     # --- what is here
 
     def has(self, chunk: int) -> bool:
         """Whether a chunk is here."""
-        return chunk < len(self._here) and bool(self._here[chunk])
+        page, place = divmod(chunk, PAGE_CHUNKS)
+        return page < self._pages and bool(self._here[page] >> place & 1)
 
     def have(self, page: int) -> bytes:
         """Return which chunks of a page are here, as bits."""
-        span = page_span(self.offer.size, page)
-        return packed(self._here[span.start : span.stop])
+        return packed(self._here[page])
 
     def hashes(self, page: int) -> bytes | None:
         """Return a page of hashes; None if it is not here."""
@@ -93,11 +103,6 @@ class Fetch:
     def is_checked(self, page: int) -> bool:
         """Whether it is known which chunks of a page are here."""
         return page in self._checked
-
-    def missing(self, page: int) -> list[int]:
-        """Return the chunks of a page that are not here."""
-        span = page_span(self.offer.size, page)
-        return [chunk for chunk in span if not self._here[chunk]]
 
     # --- what comes
 
@@ -116,7 +121,6 @@ class Fetch:
     def page_checked(self, page: int, here: Iterable[int]) -> None:
         """Note which chunks of a page are here."""
         self._checked.add(page)
-        self.changes += 1
         for chunk in here:
             self.keep(chunk)
 
@@ -127,16 +131,16 @@ class Fetch:
 
     def keep(self, chunk: int) -> None:
         """Note that a chunk is here."""
-        if self._here[chunk]:
+        page, place = divmod(chunk, PAGE_CHUNKS)
+        if self._here[page] >> place & 1:
             return
-        self._here[chunk] = 1
+        self._here[page] |= 1 << place
         self._count_here += 1
-        while self.page < self._pages and not self._lacks(self.page):
+        while self.page < self._pages and not self._missing(self.page):
             self.page += 1
 
-    def _lacks(self, page: int) -> bool:
-        span = page_span(self.offer.size, page)
-        return self._here.find(0, span.start, span.stop) >= 0
+    def _missing(self, page: int) -> int:
+        return page_bits(self.offer.size, page) & ~self._here[page]
 
     # --- what is asked for
 
@@ -145,20 +149,32 @@ class Fetch:
         behind it."""
         return range(self.page, min(self.page + 1 + ahead, self._pages))
 
-    def is_on_its_way(self, chunk: int) -> bool:
-        """Whether a chunk is asked for, or is being checked and written."""
-        return any(chunk in source.asked or chunk in source.coming for source in self.sources)
+    def wanted(self, page: int) -> int:
+        """Return the chunks of a page that are neither here nor asked for, nor being checked and
+        written."""
+        coming = 0
+        for source in self.sources:
+            coming |= bits_of(source.asked, page) | bits_of(source.coming, page)
+        return self._missing(page) & ~coming
 
-    def rarest_last(self, chunks: list[int]) -> list[int]:
-        """Put those in front that most have; those that as many have in any order, or the first
-        ones last if only one person has the file."""
+    def next_of(self, page: int, chunks: int) -> int:
+        """Return one of these chunks of a page: any of those that fewest have, as far as we know;
+        the first one if only one person has the file."""
         if self.rng is None:
-            return chunks[::-1]
-        self.rng.shuffle(chunks)
-        partly = [source for source in self.sources if not source.is_whole]
-        if partly:
-            chunks.sort(key=lambda chunk: -sum(source.gives(chunk) for source in partly))
-        return chunks
+            return page * PAGE_CHUNKS + lowest_bit(chunks)
+        rarest = next(filter(None, (chunks & ~common for common in self._common(page))), chunks)
+        return page * PAGE_CHUNKS + any_bit(rarest, self.rng)
+
+    def _common(self, page: int) -> list[int]:
+        """Return the chunks of a page that at least one has who has a part, that at least two have,
+        and so on."""
+        common: list[int] = []
+        for source in self.sources:
+            if not source.is_whole:
+                has = source.has(page)
+                more = [has, *(one & has for one in common)]
+                common = [one | other for one, other in zip([*common, 0], more, strict=True)]
+        return common
 
 
 class Source:
@@ -173,31 +189,32 @@ class Source:
         """When each chunk was asked for that has not come."""
         self.coming: Final[set[int]] = set()
         """Chunks that have come, and are being checked and written."""
-        self._has: Final[dict[int, bytes]] = {}
-        """A byte for each chunk of a page, as they said last."""
+        self._said: tuple[int, int, int] = (0, 0, 0)
+        """A page, the chunks of it that they have, and those of which they would like to be asked
+        for first."""
         self._wrong: Final[set[int]] = set()
         """Chunks that were not the ones that were offered."""
+        self._window = WINDOW if fetch.rng is None else WINDOW_LEAST
         self._page_asked: int | None = None
         self._have_asked: int | None = None
         """The page of which was asked what they have."""
         self._have_asked_at: float | None = None
-        self._queues: Final[dict[int, tuple[int, list[int]]]] = {}
-        """Of each page what may be asked for, the next one last, and after how many changes."""
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing that the file consists of is asked of this holder."""
         return not self.asked and not self.coming and self._page_asked is None
 
-    def gives(self, chunk: int) -> bool:
-        """Whether this holder has a chunk, as far as we know."""
-        page, place = divmod(chunk, PAGE_CHUNKS)
-        return self.is_whole or (page in self._has and bool(self._has[page][place]))
+    def has(self, page: int) -> int:
+        """Return the chunks of a page that this holder has, as far as we know."""
+        if self.is_whole:
+            return page_bits(self._fetch.offer.size, page)
+        known, has, _ = self._said
+        return has if known == page else 0
 
     def close(self) -> None:
         """Forget what was asked for: the link is over."""
         self._fetch.sources.remove(self)
-        self._fetch.changes += 1
 
     # --- out
 
@@ -207,7 +224,7 @@ class Source:
         if self._is_have_due(now):
             self._have_asked, self._have_asked_at = self._fetch.page, now
             requests.append(AskHave(self._file, self._fetch.page))
-        while len(self.asked) + len(self.coming) < WINDOW:
+        while len(self.asked) + len(self.coming) < self._window:
             request = self._next(now)
             if request is None:
                 break
@@ -232,9 +249,7 @@ class Source:
 
     def _ask_page(self, page: int) -> AskPage | None:
         """Ask for a page; one who has none of its chunks does not know it either."""
-        is_known = self._fetch.hashes(page) is not None or not (
-            self.is_whole or any(self._has.get(page, b""))
-        )
+        is_known = self._fetch.hashes(page) is not None or not (self.has(page))
         if is_known or self._page_asked is not None:
             return None
         self._page_asked = page
@@ -246,28 +261,14 @@ class Source:
 
     def _next_of(self, page: int) -> int | None:
         """Return the next chunk of a page that is neither here nor on its way."""
-        queue = self._queue(page)
-        while queue:
-            chunk = queue.pop()
-            if not self._fetch.has(chunk) and not self._fetch.is_on_its_way(chunk):
-                return chunk
-        return None
-
-    def _queue(self, page: int) -> list[int]:
-        fetch = self._fetch
-        changes, queue = self._queues.get(page, (-1, []))
-        if changes != fetch.changes:
-            others = len(fetch.sources) > 1
-            wanted = [
-                chunk
-                for chunk in fetch.missing(page)
-                if self.gives(chunk) and not (others and chunk in self._wrong)
-            ]
-            queue = fetch.rarest_last(wanted)
-            for done in [known for known in self._queues if known < fetch.page]:
-                del self._queues[done]
-            self._queues[page] = fetch.changes, queue
-        return queue
+        wanted = self._fetch.wanted(page) & self.has(page)
+        if self._wrong and len(self._fetch.sources) > 1:
+            wanted &= ~bits_of(self._wrong, page)
+        if not wanted:
+            return None
+        known, _, suggested = self._said
+        first = wanted & suggested if known == page else 0
+        return self._fetch.next_of(page, first or wanted)
 
     def _next_overdue(self, now: float) -> int | None:
         """Return a chunk that another holder does not bring."""
@@ -276,9 +277,10 @@ class Source:
                 continue
             for chunk, at in source.asked.items():
                 is_ours = chunk in self.asked or chunk in self.coming or chunk in self._wrong
-                if now < at + ASKED_ELSEWHERE_AFTER or is_ours or not self.gives(chunk):
+                if now < at + ASKED_ELSEWHERE_AFTER or is_ours or self._fetch.has(chunk):
                     continue
-                if not self._fetch.has(chunk):
+                page, place = divmod(chunk, PAGE_CHUNKS)
+                if self.has(page) >> place & 1:
                     return chunk
         return None
 
@@ -297,22 +299,18 @@ class Source:
         if have.page != self._have_asked:
             raise DecodeError("have", "not asked for")
         self._have_asked = None
-        if self.is_whole:
-            return
-        span = page_span(self._fetch.offer.size, have.page)
-        has = unpacked(have.chunks, len(span))
-        if has != self._has.get(have.page):
-            self._has.clear()
-            self._has[have.page] = has
-            self._fetch.changes += 1
+        size, page = self._fetch.offer.size, have.page
+        self._said = page, unpacked(have.chunks, size, page), unpacked(have.suggested, size, page)
 
-    def chunk_came(self, chunk: int) -> bytes | None:
+    def chunk_came(self, chunk: int, *, now: float) -> bytes | None:
         """Return the hash that a chunk must have which came; None if it has come from somebody else
         meanwhile. Raises DecodeError for one that was not asked for, or comes a second time."""
         if chunk not in self.asked:
             raise DecodeError("chunk", "not asked for")
-        del self.asked[chunk]
-        fetch = self._fetch
+        took, fetch = now - self.asked.pop(chunk), self._fetch
+        if fetch.rng is not None:
+            more = 1 if took <= COMES_WITHIN else -1
+            self._window = min(max(self._window + more, WINDOW_LEAST), WINDOW)
         if fetch.has(chunk) or any(chunk in source.coming for source in fetch.sources):
             return None
         self.coming.add(chunk)
@@ -328,4 +326,3 @@ class Source:
         else if anybody else is there."""
         self.coming.discard(chunk)
         self._wrong.add(chunk)
-        self._fetch.changes += 1

@@ -123,7 +123,7 @@ class Interest:
 
     def begin_whole(self) -> None:
         """Note that there is a link on which we are told of everybody."""
-        self._is_open = True
+        self._is_open, self.online = True, 0
         self._contacts.touched.clear()
         self._contacts.follow(None)
 

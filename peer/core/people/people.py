@@ -467,6 +467,12 @@ class Roster:
         self.table.cards.ask([contact.identity])
         return self.table.cards.is_awaited(contact.identity)
 
+    def awaits_rows(self, identities: Iterable[bytes]) -> bool:
+        """Whether rows of some of these people were asked for one by one and are to come."""
+        return self._ctx.status.reach is RegistryReach.UP and any(
+            map(self.table.cards.is_awaited, identities)
+        )
+
     def batch_came(self, batch: Page, *, now: float) -> list[tuple[Contact, Change]]:
         """Take a broadcast. Return whose rows have changed. Raises DecodeError."""
         return self.table.take_batch(batch, wall=self._ctx.wall(now)) or []

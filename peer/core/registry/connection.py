@@ -38,6 +38,7 @@ from chatapp.wire.messages.direct import DatagramRelayed
 from chatapp.wire.messages.link import (
     Announcement,
     AnnouncementKind,
+    AttachAgain,
     NodeNotice,
     RegistryNotice,
 )
@@ -93,6 +94,10 @@ class RegistrationOwner(Protocol):
         `is_first`: the first time since `start`. `is_back`: the registry was lost. `new_key`: its
         key, if it is another one than we held or the first one."""
 
+    @property
+    def awaits_welcome(self) -> bool:
+        """Whether only another registration shows what became of something that we asked."""
+
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Note that the registry refused to let us in. `has_begun`: whether it has let us in since
         `start`."""
@@ -146,6 +151,8 @@ class RegistryConnection:
         """Whether we have asked for it on this link."""
         self._last_life = 0
         self._wants_close = False
+        self._attaches_owed = 0
+        """How often the registry has asked us to attach again on this link."""
 
     # --- what we want
 
@@ -200,6 +207,8 @@ class RegistryConnection:
             self._requests.append(Ping(reference=0))
         elif isinstance(notice, Left):
             self._session.receive_left(notice, now=now)
+        elif isinstance(notice, AttachAgain):
+            self._attaches_owed += 1
         elif isinstance(notice, Announcement):
             self._is_stopping = self._is_stopping or notice.kind is AnnouncementKind.STOPPING
             self._owner.tell(_announced(notice))
@@ -211,6 +220,19 @@ class RegistryConnection:
                 change = RegistryChange.GRANTED if is_same else RegistryChange.GRANTED_ANEW
                 self._reader.registry_changed(change, now=now)
             self._reader.notice_arrived(notice, now=now)
+
+    def _attach_again(self, now: float) -> None:
+        """Begin anew on the same link, as the registry has lost what we asked on it."""
+        if self._owner.awaits_welcome:
+            self._cut(now)
+            return
+        count = self._attaches_owed
+        self._end_claims(now)
+        self._reader.registry_changed(RegistryChange.RESTARTED, now=now)
+        self._requests.clear()
+        self.link.attach_again(self._session.attachment(self.link.sender_index), count, now=now)
+        self._ask_for_lease()
+        self._reader.registry_changed(RegistryChange.LINK_UP, now=now)
 
     def link_closed(self, *, now: float) -> None:
         """Note that the connection is over or could not be made. Find out at once whether the
@@ -230,7 +252,12 @@ class RegistryConnection:
 
     def _link_lost(self, now: float) -> None:
         self.link.drop()
-        self._session.is_linked = self._has_slow_lease = False
+        self._session.is_linked = False
+        self._end_claims(now)
+
+    def _end_claims(self, now: float) -> None:
+        """Count on nothing that was asked or granted on the link."""
+        self._has_slow_lease, self._attaches_owed = False, 0
         self._reader.registry_changed(RegistryChange.LINK_LOST, now=now)
 
     # --- time
@@ -262,6 +289,8 @@ class RegistryConnection:
 
     def follow_up(self, *, now: float) -> None:
         """Act on what the last input did to the session and the link."""
+        if self._attaches_owed:
+            self._attach_again(now)
         for notice in self._session.notices():
             match notice:
                 case Notice.WELCOMED:

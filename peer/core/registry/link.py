@@ -15,7 +15,7 @@ from chatapp.wire.limits import (
     LINK_RATE_LEAST,
     LINK_STALL_TIMEOUT,
 )
-from chatapp.wire.messages.link import PeerRequest
+from chatapp.wire.messages.link import Attach, PeerRequest
 from chatapp.wire.messages.registration import AskLease, LeaseNamed, Ping, Pong
 from chatapp.wire.sessions.link import LinkOpening, LinkSession
 from chatapp.wire.sessions.session import RENEW_AFTER
@@ -168,6 +168,12 @@ class RegistryLink:
         before, self.sender_index = self.sender_index, sender_index
         self.is_granted = True
         return before in (0, sender_index)
+
+    def attach_again(self, attach: Attach, count: int, *, now: float) -> None:
+        """Attach us on the same link as if it were new. `count`: how often we were asked to."""
+        self.is_granted = False
+        for _ in range(count):
+            self.send(attach, now=now)
 
     def forgive(self) -> None:
         """Reset the backoff: earlier failures say nothing about the next attempt."""

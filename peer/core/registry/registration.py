@@ -330,6 +330,11 @@ class Registration:
         """Tell the user that we are offline."""
         self._out.events.append(events.SignedOff() if is_confirmed else events.LeaveUnanswered())
 
+    @property
+    def awaits_welcome(self) -> bool:
+        """Whether only another registration shows which name is ours."""
+        return self._ctx.me.other_name is not None
+
     def denied(self, reason: RefusalReason, *, has_begun: bool, now: float) -> None:
         """Register again with another card if that may help; else tell the user why we are not let
         in."""

@@ -569,8 +569,12 @@ class RegistrySession:
     def open_link(self, sender_index: int, *, now: float) -> tuple[bytes, LinkOpening]:
         """Begin the session of a link. Return the first frame, which attaches us. `sender_index`:
         the one that we were granted last; 0 for none. Raises SealError."""
-        attach = encode(Attach(sender_index, self.table_version))
+        attach = encode(self.attachment(sender_index))
         return self.sessions.open_link(self._registry, attach, now=now)
+
+    def attachment(self, sender_index: int) -> Attach:
+        """Return the request that attaches us on a link. `sender_index`: as in `open_link`."""
+        return Attach(sender_index, self.table_version)
 
     def open_file_link(self, *, now: float) -> tuple[bytes, LinkOpening]:
         """Begin the session of a link for files that the registry keeps (clause 6.23). Return the

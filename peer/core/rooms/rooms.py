@@ -271,11 +271,12 @@ class Rooms:
             self._outbox.catch_up(contact, now=now)
 
     def rows_arrived(self, *, now: float) -> None:
-        """Read the lines that waited for the rows of their authors, and report members without a
-        name."""
+        """Read the lines that waited for the rows of their authors, and report rooms that waited for
+        those of their members, and members without a name."""
         self._receiver.rows_arrived(now=now)
         for members in self._members:
             members.rows_arrived()
+        self._announce()
 
     def person_gone(self, identity: bytes) -> None:
         """Report that somebody left our rooms, when the table shows first that they went offline."""
@@ -434,7 +435,7 @@ class Rooms:
 
     def _announce(self) -> None:
         """Tell the user once of each room that we are in: not while the registry has yet to learn
-        that we are there, or lines are missing."""
+        that we are there, or lines or rows of members are missing."""
         reach = self._ctx.status.reach
         if reach is RegistryReach.NONE:
             return
@@ -442,6 +443,8 @@ class Rooms:
             if members.is_announced:
                 continue
             if reach is not RegistryReach.LOST and self._is_returning(members.room):
+                continue
+            if self._people.awaits_rows(members.lacking()):
                 continue
             missed = self._catch_up.count(members.room)
             here, topic = members.announce(), members.topic

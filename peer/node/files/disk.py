@@ -22,8 +22,8 @@ from chatapp.wire.files import (
     chunk_count,
     clean_name,
     packed,
+    page_bits,
     page_count,
-    page_span,
 )
 from chatapp.wire.limits import CHUNK_SIZE, FILE_MAX, PAGE_CHUNKS
 from chatapp.wire.messages.direct import FileOffer
@@ -155,7 +155,7 @@ class SharedFile:
 
     def have(self, page: int) -> bytes:
         """Return which chunks of a page are here, as bits: all."""
-        return packed(b"\1" * len(page_span(self._size, page)))
+        return packed(page_bits(self._size, page))
 
     def close(self) -> None:
         """Close it."""

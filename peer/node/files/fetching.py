@@ -40,7 +40,7 @@ KEPT_AGAIN_AFTER: Final = 600.0
 HOLDERS_AT_ONCE: Final = 4
 """Links on which one file is fetched."""
 
-HOLDERS_SOUGHT_EACH: Final = 1.0
+HOLDERS_SOUGHT_EACH: Final = 0.25
 """Seconds after which it is looked whether more people may be asked."""
 
 AT_ONCE: Final = 4
@@ -239,6 +239,8 @@ class Fetching:
         """Begin to ask whoever can be asked now."""
         now, loop = self._port.node.now(), asyncio.get_running_loop()
         begun: set[asyncio.Task[None]] = set()
+        if most <= 0:
+            return begun
         present = self._present()
         while len(begun) < most and (identity := self._holders.next(present, now=now)):
             holder = self._holders.begin(identity)
@@ -308,9 +310,8 @@ class Fetching:
                 await link.over()
             finally:
                 link.close()
-            if not link.was_open:
-                keeper.note_unanswered()
-            elif not self.fetch.is_whole:
+            keeper.note_end(was_answered=link.was_open)
+            if not self.fetch.is_whole:
                 self._kept_at = self._port.node.now() + TRIES_AGAIN_AFTER
         except (SealError, Left):
             pass  # it does not have it

@@ -45,6 +45,10 @@ Told = TypeVar("Told", bound=events.Event)
 _KEY_SIZE: Final = 32
 _GIVEN_UP: Final = (FileState.WAITING, FileState.RUNNING, FileState.PAUSED, FileState.FAILED)
 """States of a file of somebody else that can be given up."""
+LINES_LOOKED_AT: Final = 1_000
+"""The newest lines at a start, among which is what the run before has said in its last moment."""
+_OF_MESSAGES: Final = events.MessageChanged | events.Unacknowledged
+"""What is told of a message of ours."""
 
 _log = logging.getLogger("chatapp.peer")
 
@@ -66,7 +70,6 @@ class Files:
         in `NodeSettings`."""
         self._bounds: Final = bounds
         self._node: Final = node
-        self._machine: Final = machine
         self._chosen_downloads: Final = downloads
         self._auto_accept: Final = auto_accept
         self._loop: Final = asyncio.get_running_loop()
@@ -78,9 +81,9 @@ class Files:
             self._book,
             self._store,
             self._worker,
+            machine,
             tell=self.tell,
             under_way=self._under_way,
-            is_wireless=machine.is_wireless,
         )
         self.tunnels: Final = Tunnels(node, self._serving, machine.rng)
         self._ports: Final = Ports(node, machine, self.tunnels.send)
@@ -115,6 +118,29 @@ class Files:
                 self._fetch(file, goes_on=True)
             elif file.is_held:
                 self._share()
+        if unsaid := self._book.unsaid():
+            _ = self._begin(self._find_lines(unsaid))
+        self._keeping.look()
+
+    async def _find_lines(self, files: Sequence[KnownFile]) -> None:
+        """Find the lines by which an earlier run has offered these files in its last moment. What was
+        not offered is forgotten."""
+        latest = await self._node.storage.read(
+            lambda lines: lines.latest(LINES_LOOKED_AT), by_index=False
+        )
+        lines = {
+            decode_file_offer(about.raw).key: line.id
+            for line in latest
+            if line.outgoing
+            and (about := line.related) is not None
+            and about.kind is RelationKind.OFFER
+            and about.raw
+        }
+        for file in files:
+            self._book.offer(file, lines.get(file.key, 0))
+            if file.id:
+                self._share()
+        self.tell()
         self._keeping.look()
 
     def close(self) -> None:
@@ -191,7 +217,7 @@ class Files:
 
     def _share(self) -> None:
         """Let others fetch from us."""
-        self._serving.open(self._machine, self._node.driver.port)
+        self._serving.open(self._node.driver.port)
 
     # --- whether others can connect
 
@@ -234,9 +260,9 @@ class Files:
         if file.state not in MAY_BE_ACCEPTED:
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         path = whole_path(request.path) or file.path
+        place = Path(path) if path else self.downloads / file.name
         if self._bounds is not None:
-            place = Path(path) if path else self.downloads / file.name
-            self._bounds.check(place, grows_by=file.size)
+            self._bounds.check(place)
         target = target_of(path, self.downloads, file.name)
         if not file.key:
             line = await self._node.storage.read(lambda lines: lines.by_id(file.id), by_index=False)
@@ -244,6 +270,8 @@ class Files:
                 raise FileRefused(FileRefusal.IS_OVER, file.name)
             offer = decode_file_offer(line.related.raw)
             file.key, file.pages = offer.key, offer.pages
+        if self._bounds is not None:
+            self._bounds.check(place, grows_by=self._book.to_come(file))
         if not self._book.move(file, FileState.WAITING):
             raise FileRefused(FileRefusal.IS_OVER, file.name)
         file.path = "" if target == self.downloads / file.name else str(target)
@@ -337,7 +365,7 @@ class Files:
         return [
             self._noted(event)
             for event in batch
-            if not (isinstance(event, events.MessageChanged) and event.id in self._answers)
+            if not (isinstance(event, _OF_MESSAGES) and event.id in self._answers)
         ]
 
     def _noted(self, event: Told) -> Told:

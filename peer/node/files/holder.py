@@ -154,7 +154,7 @@ class FetchLink:
         if what is None:
             link.allow_full_frames(CHUNK_SIZE + CHUNK_OVERHEAD)
         elif isinstance(what, Chunk):
-            digest = self._source.chunk_came(what.place)
+            digest = self._source.chunk_came(what.place, now=self._loop.time())
             if digest is not None:
                 self._begin(self._keep(what, digest))
         else:

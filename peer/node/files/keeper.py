@@ -57,6 +57,8 @@ class Keeper:
         self._connect: Final = connect
         self._keeps_none = (0, 0.0)
         """The run of a registry that keeps no files, and until when that counts."""
+        self._unanswered_in = 0
+        """The run of the registry in which the last link was not answered; 0: it was."""
         self._again_at = 0.0
 
     def can_be_asked(self) -> bool:
@@ -84,10 +86,15 @@ class Keeper:
             return False
         return True
 
-    def note_unanswered(self) -> None:
-        """Note that the registry has ended a link without an answer: it keeps no files."""
-        life = self._node.core.registry.session.life
-        self._keeps_none = life, self._node.now() + NOT_KEPT_FOR
+    def note_end(self, *, was_answered: bool) -> None:
+        """Note that a link has ended. A registry that keeps no files answers none; one that is not
+        answered may have broken."""
+        life, now = self._node.core.registry.session.life, self._node.now()
+        if not was_answered and self._unanswered_in == life:
+            self._keeps_none = life, now + NOT_KEPT_FOR
+        elif not was_answered:
+            self._again_at = now + UNREACHED_FOR
+        self._unanswered_in = 0 if was_answered else life
 
 
 Answer = FileKept | Have | NotServed
@@ -199,9 +206,8 @@ class GivingLink:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._work.discard(task)
-        if task.cancelled() or self._answer.done():
-            return
-        if (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()  # else asyncio reports each of them
+        if error is not None and not self._answer.done():
             self._answer.set_exception(error)
 
     def _settle(self, answer: Answer | None) -> None:

@@ -13,7 +13,7 @@ from chatapp.peer.node.files.disk import Changed, SharedFile
 from chatapp.peer.node.files.keeper import Answer, GivingLink, Keeper
 from chatapp.peer.node.files.store import FileStore
 from chatapp.peer.node.files.worker import Worker
-from chatapp.wire.errors import SealError
+from chatapp.wire.errors import SealError, quoted
 from chatapp.wire.files import kept_id
 from chatapp.wire.messages.files import (
     AskHave,
@@ -164,7 +164,7 @@ class Keeping:
     async def _ask(self, task: _Task, file: KnownFile) -> Answer | None:
         """Return what the registry answers; None if it does not."""
         shared: SharedFile | None = None
-        with contextlib.suppress(OSError, Changed, SealError):  # others are told who ask for it
+        with contextlib.suppress(OSError, SealError):  # others are told who ask for it
             if task is _Task.GIVE:
                 hashes = self._store.hashes_of(file.content)
                 shared = await self._worker.run(lambda: SharedFile(file, hashes))
@@ -174,9 +174,10 @@ class Keeping:
                 if not await self._keeper.connect(link.new_end):
                     return None
                 answer = await link.answer()
-                if not link.was_open:
-                    self._keeper.note_unanswered()
+                self._keeper.note_end(was_answered=link.was_open)
                 return answer
+            except Changed:
+                self._again_at[file.id] = float("inf")
             finally:
                 if shared is not None:
                     shared.close()
@@ -188,15 +189,25 @@ class Keeping:
                 self._has(file)
             case FileKept(result=KeptResult.KEPT):
                 self._has(file)
+                self._doubt_oldest(file)
             case FileKept(result=KeptResult.DROPPED) | NotServed():
                 self._again_at.pop(file.id, None)
                 self._book.note_kept(file, is_kept=False)
+                if isinstance(answer, NotServed):
+                    self._doubt_oldest(file)
             case FileKept(result=result, limit=limit):
-                _log.info("the registry does not keep a file: %s", result.name)
+                _log.info("the registry does not keep %s: %s", quoted(file.name), result.name)
                 wait = float("inf") if result in _OVER else float(limit)
                 self._again_at[file.id] = self._node.now() + max(wait, REFUSED_FOR)
             case None:
                 pass  # it is tried again
+
+    def _doubt_oldest(self, file: KnownFile) -> None:
+        """Look whether the registry still has the oldest file of ours, after it has taken this one or
+        has said that it does not have it: the oldest makes room for others."""
+        oldest = next((one for one in self._book.ours() if one.is_kept), file)
+        if oldest is not file:
+            self._checked.pop(oldest.id, None)
 
     def _has(self, file: KnownFile) -> None:
         self._again_at.pop(file.id, None)

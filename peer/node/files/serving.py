@@ -7,9 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from msgspec.structs import replace
+
 from chatapp.peer.api.files import FileState, FileWay
 from chatapp.peer.core.files.book import FileBook, KnownFile
 from chatapp.peer.core.files.links import Chunk, ServingEnd
+from chatapp.peer.core.files.readers import Readers
 from chatapp.peer.node.files.disk import Changed, Shared, SharedFile, SharedPart
 from chatapp.peer.node.files.fetching import TOLD_EACH, Fetching
 from chatapp.peer.node.files.store import FileStore
@@ -18,7 +21,7 @@ from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.aio.machine import Listener, Machine
 from chatapp.wire.codec import CHUNK_OVERHEAD, frame
 from chatapp.wire.errors import DecodeError, PortInUse, WireError
-from chatapp.wire.files import file_id
+from chatapp.wire.files import packed
 from chatapp.wire.limits import (
     CHUNK_SIZE,
     FILE_ASKED_MAX,
@@ -26,7 +29,6 @@ from chatapp.wire.limits import (
     FILE_LINK_OPENS_WITHIN,
     FILE_LINKS_EACH,
     FILE_LINKS_MAX,
-    FILE_OTHERS_MAX,
     FILE_STRANGERS_EACH,
     FILES_KNOWN_MAX,
 )
@@ -44,9 +46,6 @@ from chatapp.wire.messages.files import (
 
 if TYPE_CHECKING:
     from chatapp.peer.core.core import PeerCore
-
-ASKERS_KNOWN: Final = 32
-"""People of whom it is known that they have asked for a file."""
 
 _QUEUE_MAX: Final = (FILE_ASKED_MAX + 1) * (CHUNK_SIZE + CHUNK_OVERHEAD)
 _log = logging.getLogger("chatapp.peer")
@@ -69,35 +68,35 @@ class Serving:
         book: FileBook,
         store: FileStore,
         worker: Worker,
+        machine: Machine,
         *,
         tell: Callable[[], None],
         under_way: Callable[[KnownFile], Fetching | None],
-        is_wireless: Callable[[], bool],
     ) -> None:
         """`tell`: called when the book has changed. `under_way`: returns a file that we fetch
-        ourselves. `is_wireless`: as in `Machine`."""
-        self.is_wireless: Final = is_wireless
+        ourselves."""
+        self.machine: Final = machine
         self.node: Final = node
         self.book: Final = book
         self.store: Final = store
         self.worker: Final = worker
         self.tell: Final = tell
         self.under_way: Final = under_way
-        self._askers: Final[dict[bytes, dict[bytes, None]]] = {}
-        """Who has asked for each file, the latest last: they may have some of it."""
+        self._readers: Final[dict[bytes, Readers]] = {}
+        """Those who fetch each file of a room, by its content."""
         self._listener: Listener | None = None
         self._opening: asyncio.Task[None] | None = None
         self._links: dict[ServedLink, None] = {}
         self.is_open = False
         """Whether links are accepted."""
 
-    def open(self, machine: Machine, port: int) -> None:
+    def open(self, port: int) -> None:
         """Accept links from now on: through tunnels alone, if the TCP port cannot be had."""
         is_new, self.is_open = not self.is_open, True
         if self._listener is not None:
             return
         try:
-            self._listener = machine.listen(port)
+            self._listener = self.machine.listen(port)
         except (PortInUse, OSError) as error:
             if is_new:
                 _log.warning("others fetch files from here by UDP only: %s", error)
@@ -157,22 +156,15 @@ class Serving:
         rooms = self.node.core.rooms
         return file.is_held and rooms.has_member(file.conversation.name, identity)
 
-    def note_asker(self, file: KnownFile, identity: bytes) -> None:
+    def note_reader(self, file: KnownFile, identity: bytes) -> Readers:
         """Note that somebody fetches a file of a room: we may fetch it from them."""
-        askers = self._askers.setdefault(file_id(file.key), {})
-        askers.pop(identity, None)
-        askers[identity] = None
-        if len(askers) > ASKERS_KNOWN:
-            del askers[next(iter(askers))]
-        if len(self._askers) > FILES_KNOWN_MAX:
-            del self._askers[next(iter(self._askers))]
+        if file.content not in self._readers and len(self._readers) >= FILES_KNOWN_MAX:
+            del self._readers[next(iter(self._readers))]
+        readers = self._readers.setdefault(file.content, Readers(file.size, self.machine.rng))
+        readers.note(identity)
         if (fetching := self.under_way(file)) is not None:
             fetching.noted((identity,))
-
-    def others(self, file: bytes, identity: bytes) -> tuple[bytes, ...]:
-        """Return people other than this one who may have some of a file."""
-        askers = [one for one in list(self._askers.get(file, ())) if one != identity]
-        return tuple(askers[-FILE_OTHERS_MAX:])
+        return readers
 
     def open_file(self, file: KnownFile) -> Shared | None:
         """Open a file, or as much of it as is here. Raises OSError."""
@@ -202,6 +194,8 @@ class ServedLink:
         self._named = b""
         """The file for which the link is."""
         self._file: KnownFile | None = None
+        self._readers: Readers | None = None
+        """All who fetch it, if it is one of a room."""
         self._shared: Shared | None = None
         self._is_whole = False
         """Whether that is the whole file."""
@@ -248,6 +242,8 @@ class ServedLink:
         _log.debug("a link for files has ended: %s", reason)
         self._link = None
         self._serving.forget(self)
+        if self._readers is not None:
+            self._readers.left(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._work is None:
@@ -280,7 +276,7 @@ class ServedLink:
         if not self._named:
             known = serving.find(file, self.identity)
             if known is not None and known.conversation.is_room:
-                serving.note_asker(known, self.identity)
+                self._readers = serving.note_reader(known, self.identity)
         elif known is not None and not serving.is_offered(known, self.identity):
             known = None
         self._named, self._file = file, known
@@ -295,7 +291,7 @@ class ServedLink:
         try:
             while self._requests and self._link is not None:
                 request = self._requests.popleft()
-                answer = await self._serving.worker.run(lambda: self._answer(request))  # noqa: B023 - awaited
+                answer = await self._answer(request)
                 if self._link is not None:
                     self._send(answer)
         finally:
@@ -307,6 +303,8 @@ class ServedLink:
         assert self._link is not None and self._end is not None
         if isinstance(answer, Chunk):
             self._link.write(self._end.chunk(answer))
+            if self._readers is not None:
+                self._readers.given(answer.place)
             self._note_progress(answer.place)
         else:
             self._link.write([self._end.notice(answer)])
@@ -323,9 +321,27 @@ class ServedLink:
             self._told_at = now
             self._serving.tell()
 
-    def _answer(self, request: FileRequest) -> FileNotice | Chunk:
-        """Return what answers a request; in a thread."""
-        file, serving = self._file, self._serving
+    async def _answer(self, request: FileRequest) -> FileNotice | Chunk:
+        """Return what answers a request."""
+        answer = await self._serving.worker.run(lambda: self._read(request))
+        is_open = self._link is not None
+        if is_open and isinstance(answer, Have) and self._readers is not None:
+            return self._advised(answer, self._readers)
+        return answer
+
+    def _advised(self, have: Have, readers: Readers) -> Have:
+        """Return what we have with our advice where to begin."""
+        suggested = readers.suggest(self, have.page) if self._is_whole else 0
+        return replace(
+            have,
+            others=readers.others(self.identity),
+            is_wireless=self._serving.machine.is_wireless(),
+            suggested=packed(suggested),
+        )
+
+    def _read(self, request: FileRequest) -> FileNotice | Chunk:
+        """Return what answers a request as far as the disk knows; in a thread."""
+        file = self._file
         try:
             shared = None if file is None else self._open(file)
             if shared is None:
@@ -334,9 +350,7 @@ class ServedLink:
                 case AskPage(page=page):
                     return PageGiven(page, shared.page(page))
                 case AskHave(page=page):
-                    others = serving.others(request.file, self.identity)
-                    is_wireless = serving.is_wireless()
-                    return Have(page, shared.have(page), others, is_wireless)
+                    return Have(page, shared.have(page), ())
                 case AskChunk(chunk=chunk):
                     return shared.chunk(chunk)
         except Changed:

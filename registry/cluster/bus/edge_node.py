@@ -64,6 +64,8 @@ class EdgeCore:
         self._secret = rng.randbytes(SECRET_SIZE)
         """Of the cookies: what a peer began before a new session, it may finish in that one."""
         self._edge: Edge | None = None
+        """The edge of the session, or the links that wait for the next one."""
+        self._orphans_until = float("inf")
         self._last = Output([], [], [], [], [], [], [])
         """What edges of earlier sessions left to be carried out, and connections that were
         refused."""
@@ -87,7 +89,7 @@ class EdgeCore:
 
     @property
     def identity(self) -> Identity | None:
-        """The registry's identity, None while there is no session with the engine."""
+        """The registry's identity, None until there was a session with an engine."""
         return None if self._edge is None else self._edge.identity
 
     def kept_table(self) -> KeptTable | None:
@@ -111,10 +113,26 @@ class EdgeCore:
         for change in self._engine.take_changes():
             if isinstance(change, SessionOpened):
                 self._open(change, now)
+            elif self._edge is not None and now < change.orphans_until:
+                self._edge.orphans.begin(change.reason)
+                self._orphans_until = change.orphans_until
+                self._refuse_admin_requests()
             else:
                 self._close(change.reason)
 
     def _open(self, opened: SessionOpened, now: float) -> None:
+        self._orphans_until = float("inf")
+        edge = self._edge
+        if edge is None or edge.identity.public != opened.identity.public:
+            self._close(LinkEndReason.OTHER_ENGINE)
+            self._open_afresh(opened, now)
+            return
+        self._engine.edge = edge
+        edge.serve_another(lease=opened.lease, counter=self._clock.millis(now))
+        self._engine.adopt(edge.orphans.adopt(now=now))
+        edge.settle(now=now)
+
+    def _open_afresh(self, opened: SessionOpened, now: float) -> None:
         edge = self._edge = self._engine.edge = Edge(
             identity=opened.identity,
             rng=self._rng,
@@ -136,6 +154,9 @@ class EdgeCore:
         self._delivered += edge.links.copies_relayed
         edge.end_all(reason)
         self._last = _joined(self._last, edge.take_output())
+        self._refuse_admin_requests()
+
+    def _refuse_admin_requests(self) -> None:
         refused = AdminRefused(refusal=AdminRefusal.NO_ENGINE)
         self._admin_answers += [(ticket, refused) for ticket in self._tickets]
         self._tickets.clear()
@@ -144,6 +165,17 @@ class EdgeCore:
         """End the session and all links for good: the engine takes their peers offline at once."""
         self._engine.leave(reason)
         self._follow(now)
+
+    def hand_over(self, key: bytes, *, now: float) -> Edge | None:
+        """Leave for good, and return the edge with the orphaned links of members for an engine in
+        the same process; None if there are none. `key`: the registry's, as that engine has it."""
+        edge = self._edge
+        if edge is None or edge.identity.public != key:
+            return None
+        edge.orphans.begin(LinkEndReason.OTHER_ENGINE)
+        self._edge = None
+        self.leave(LinkEndReason.OTHER_ENGINE, now=now)
+        return edge
 
     # --- links and datagrams
 
@@ -236,12 +268,15 @@ class EdgeCore:
         """Do what is due. Early and late calls are harmless."""
         self._engine.handle_timer(now=now)
         self._follow(now)
+        if now >= self._orphans_until:
+            self._orphans_until = float("inf")
+            self._close(LinkEndReason.NO_ENGINE)
         if self._edge is not None:
             self._edge.handle_timer(now=now)
 
     def next_timer(self) -> float:
         """Return when `handle_timer` is to be called next; infinity for not at all."""
-        due = self._engine.next_timer()
+        due = min(self._engine.next_timer(), self._orphans_until)
         return due if self._edge is None else min(due, self._edge.next_timer())
 
     # --- out

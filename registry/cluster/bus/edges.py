@@ -22,6 +22,7 @@ from chatapp.registry.cluster.bus.messages import (
     LifeSeen,
     LinkGone,
     LinkRequestCame,
+    OrphanedLinks,
     RegisterCame,
     UpBundle,
     UpItem,
@@ -232,6 +233,11 @@ class Edges:
             case LinkGone():
                 edge.detached(item.link)
                 engine.link_lost(item.identity, link_at(node, item.link), now=now)
+            case OrphanedLinks():
+                for number, identity, nonce, place in item.links:
+                    link, address = link_at(node, number), unpack_address(place)
+                    caller = Caller(identity=identity, link=link, address=address)
+                    engine.adopt_link(nonce, caller, now=now)
             case AdminAsked():
                 engine.run_admin_request(item.request, item.ticket, node=node, now=now)
             case _:

@@ -215,6 +215,13 @@ class AdminAsked(msgspec.Struct, frozen=True, array_like=True, tag=26):
     request: CoreRequest
 
 
+class OrphanedLinks(msgspec.Struct, frozen=True, array_like=True, tag=27):
+    """Links of members that have outlived another engine. Their peers are about to attach again."""
+
+    links: list[tuple[LinkNumber, bytes, Nonce, WireAddress]]
+    """Of each: the link, the identity, the nonce of the last REGISTER, and where the peer is."""
+
+
 UpItem = (
     LinkRequestCame
     | GroupFrameCame
@@ -223,6 +230,7 @@ UpItem = (
     | LinkGone
     | LifeSeen
     | AdminAsked
+    | OrphanedLinks
 )
 
 

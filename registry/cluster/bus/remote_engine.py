@@ -3,11 +3,12 @@ much of that may be under way.
 
     SEARCHING --news--> ENTERING --let in--> OPEN <--engine silent, heard again--> SILENT
         ^------------------+                  |                                     |
-        +-----------------------session over: all links end-------------------------+
+        +------------------------------session over---------------------------------+
 
 While OPEN the edge serves its peers. While SILENT the links stay, since an election takes seconds,
-but nobody is served. Whatever else happens ends the session, and the next one begins with a fresh
-edge.
+but nobody is served. Whatever else happens ends the session. If another engine has come, the links
+of members are orphaned (`registry.edge.orphans`) until the next session, with that one. Else all
+links end, and the next session begins with a fresh edge.
 
 An engine that is slower than the peers of its edges ask would be behind without end. So a link that
 has too much under way is not read until the engine has followed, and the others go on.
@@ -44,6 +45,7 @@ from chatapp.registry.cluster.bus.messages import (
     LinkGone,
     LinkRequestCame,
     OfferOnLink,
+    OrphanedLinks,
     RefusePeer,
     RegisterCame,
     RelayToAll,
@@ -73,6 +75,7 @@ from chatapp.registry.cluster.bus.session import (
     Order,
 )
 from chatapp.registry.edge.edge import Edge
+from chatapp.registry.edge.orphans import OrphanedLink
 from chatapp.registry.rules.admin_requests import AdminAnswer, CoreRequest
 from chatapp.registry.rules.directory.table import Delta, TableCopy
 from chatapp.registry.rules.effects import Admit, Caller, DropReason, LinkEndReason, Refuse
@@ -95,6 +98,8 @@ it."""
 DATAGRAMS_MAX: Final = 1024 * 1024
 """Bytes under way of requests in datagrams past which others are dropped: their senders send them
 again."""
+ORPHANS_AT_ONCE: Final = 1_024
+"""Links that the engine is told of in one item, of some 100 KB."""
 DATAGRAMS: Final = 0
 """Stands for all datagrams, as links have numbers from 1."""
 
@@ -180,9 +185,12 @@ class SessionOpened(NamedTuple):
 
 
 class SessionClosed(NamedTuple):
-    """The session is over, and with it the edge: its links are to end."""
+    """The session is over."""
 
     reason: LinkEndReason
+    """Why links end."""
+    orphans_until: float
+    """Until when links of members may wait for another engine; in the past: they end, too."""
 
 
 SessionChange = SessionOpened | SessionClosed
@@ -295,7 +303,8 @@ class RemoteEngine:
         if not is_known:
             self._has_engine_left = False
             if self._session is not None:
-                self._end_session(LinkEndReason.OTHER_ENGINE, tells=True)
+                until = self._session.heard_at + ALONE_AFTER
+                self._end_session(LinkEndReason.OTHER_ENGINE, tells=True, orphans_until=until)
             self.state = EngineState.SEARCHING
         self._engine = news
         if self.state is EngineState.SEARCHING:
@@ -371,9 +380,11 @@ class RemoteEngine:
         """Return the seconds since the engine was heard; None without a session."""
         return None if self._session is None else now - self._session.heard_at
 
-    def _end_session(self, reason: LinkEndReason, *, tells: bool) -> None:
+    def _end_session(
+        self, reason: LinkEndReason, *, tells: bool, orphans_until: float = float("-inf")
+    ) -> None:
         """End the session. What it has not sent yet is lost. `tells`: whether the engine has to be
-        told."""
+        told. `orphans_until`: see `SessionClosed`."""
         if tells and self._engine is not None:
             self._channel.send(
                 self._subject, EdgeLeft(self._engine.engine, self._edge_id, self._run)
@@ -383,7 +394,8 @@ class RemoteEngine:
         self._audience, self._unserved, self._asked = {}, {}, {}
         self._under_way = UnderWay()
         self._table, self._has_table = TableCopy(), False
-        self._changes.append(SessionClosed(reason))
+        self._speaker = b""
+        self._changes.append(SessionClosed(reason, orphans_until))
 
     # --- what the engine orders
 
@@ -596,6 +608,16 @@ class RemoteEngine:
         self._unserved.pop(link, None)
         if self._session is not None and identity:
             self._session.add(LinkGone(link, identity))
+
+    def adopt(self, links: Sequence[OrphanedLink]) -> None:
+        """Tell the engine of links that have outlived another one, before anything is asked on
+        them."""
+        for start in range(0, len(links), ORPHANS_AT_ONCE):
+            told = [
+                (link.number, link.identity, link.nonce, pack_address(link.address))
+                for link in links[start : start + ORPHANS_AT_ONCE]
+            ]
+            self._ask(OrphanedLinks(told))
 
     def sign_of_life(self, identity: bytes, *, now: float) -> None:
         """Pass on that something came on an attached link, unless a request or a line has just said

@@ -62,6 +62,20 @@ class PresenceTracker:
         self.liveness.note(caller.identity, now=now)
         self._show(person, caller, now)
 
+    def adopt(self, nonce: bytes, caller: Caller, *, now: float) -> list[Effect]:
+        """Count a person as registered whose link has outlived an earlier run, as if they had sent
+        REGISTER with this nonce. It ends if they are elsewhere now, or may be: who has registered
+        in this run, and who was away or at another address when the earlier one ended."""
+        person, link = self._directory.person(caller.identity), caller.link
+        connection = self.connections.of(caller.identity)
+        is_there = person is not None and person.online and person.address == caller.address
+        if person is None or not is_there or connection.nonce:
+            assert link is not None
+            return [Disconnect(link=link, reason=LinkEndReason.REPLACED)]
+        connection.nonce, connection.node = nonce, origin_of(caller)
+        self.arrive(person, caller, now=now)
+        return []
+
     def ping(self, ping: Ping, caller: Caller, *, now: float) -> list[Effect]:
         """Answer a Ping: it renews the lease, or brings the person back, at the address of their
         newest datagram."""

@@ -71,6 +71,9 @@ class KnownPeople:
     def awaits_card(self, contact: Contact) -> bool:
         return False
 
+    def awaits_rows(self, identities: Iterable[bytes]) -> bool:
+        return False
+
     def meet(self, contacts: Iterable[Contact]) -> None:
         pass
 

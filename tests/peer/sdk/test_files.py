@@ -14,8 +14,10 @@ from chatapp.peer.api.conversations import Conversation
 from chatapp.peer.api.errors import ChangeRefusal, ChangeRefused, FileRefusal, FileRefused, NotOpen
 from chatapp.peer.api.files import AutoAccept
 from chatapp.peer.api.findings import Check, Finding, Trouble
+from chatapp.peer.core.files.book import FileBook
 from chatapp.peer.core.files.holders import WRONG_MAX
 from chatapp.peer.core.records import Related, RelationKind
+from chatapp.peer.node.bounds import FolderBounds
 from chatapp.peer.node.files.disk import PartFile
 from chatapp.peer.node.files.fetching import Fetching
 from chatapp.testing import Town
@@ -582,7 +584,7 @@ async def test_a_file_comes_by_udp_where_another_program_has_the_port(
     async with Town() as town:
         alice, bob = await town.peer("alice"), await town.peer("bob")
         node = node_of(alice)
-        other = node.files._machine.listen(node.driver.port)
+        other = node.files._serving.machine.listen(node.driver.port)
         await other.serve(lambda: TcpLink(Nobody()))
         assert wrong(await alice.examine()) == {Check.OWN_PORT: Trouble.PORT_TAKEN}
         assert wrong(await alice.examine("bob")) == {Check.REACHED: Trouble.NO_ANSWER}
@@ -623,3 +625,38 @@ async def test_nobody_listens_while_nothing_is_offered(plan: Path) -> None:
         await alice.send_file("bob", plan)
         found = ports & {address.port for address in listening}
         assert found == {node_of(alice).driver.port}
+
+
+async def test_an_offer_that_was_said_in_the_last_moment_is_known_to_the_next_run(
+    plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kill comes between the line that offers a file and the note of the line."""
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        with monkeypatch.context() as patch:
+            patch.setattr(FileBook, "offer", lambda *_: None)
+            await alice.send_file("bob", plan)
+            line = await offered(town, bob)
+            await town.kill(alice)
+        await town.restart(alice)
+        await bob.accept_file(line)
+        assert is_plan(await settled(town, bob))
+        (file,) = await alice.files()
+        assert (await alice.cancel_file(file)).state is FileState.WITHDRAWN
+
+
+async def test_files_that_are_on_their_way_take_room_where_that_is_bounded(plan: Path) -> None:
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        for _ in range(2):
+            await alice.send_file("bob", plan)
+        first, second = await offered(town, bob), await offered(town, bob)
+        home = bob.folder.parents[1]
+        bounds = FolderBounds(folder=home, most=2 * len(CONTENT) - 1)
+        node_of(bob).files._bounds = bounds  # type: ignore[misc]
+        await alice.close()
+        await bob.accept_file(first)
+        with pytest.raises(FileRefused, match="room"):
+            await bob.accept_file(second)
+        await bob.cancel_file(first)
+        await bob.accept_file(second)

@@ -4,19 +4,23 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatapp import Peer, events, room
 from chatapp.events import FileState, FileWay
-from chatapp.registry.kept.keeper import SWEPT_EACH
+from chatapp.peer.node.files.keeper import Keeper
+from chatapp.registry.kept.keeper import SWEPT_EACH, KeptFiles
 from chatapp.registry.program.app import Registry, RuleSettings
 from chatapp.registry.program.driver import MAINTENANCE_SPAN
 from chatapp.registry.rules.admin_requests import ErasePerson, PersonErased
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.testing import Town
+from chatapp.wire.aio.link import TcpLink
 from chatapp.wire.limits import CHUNK_SIZE
-from tests.peer.sdk.test_files import is_plan, offered, settled, under_way
+from chatapp.wire.sessions.link import LinkOpening
+from tests.peer.sdk.test_files import is_plan, offered, settled, under_way, write
 
 CONTENT = os.urandom(9 * CHUNK_SIZE + 5)
 MEGABYTE = 1_000_000
@@ -74,9 +78,13 @@ async def test_a_file_comes_although_the_two_are_never_there_together(
         await alice.close()
         bob = await town.peer("bob")
         line = await offered(town, bob)
+        told: list[events.Event] = []
+        bob.listen(told.extend)
         await bob.accept_file(line)
         got = await settled(town, bob)
         assert is_plan(got) and got.ways == (FileWay.KEPT,) and got.people == 0
+        await town.wait(10.0)  # alice is told that he has it, who is away
+        assert {type(event) for event in told} == {events.FileChanged}
         trace = await bob.past.why(line.id)
         assert trace is not None and trace.file is not None
         assert trace.file.ways == (FileWay.KEPT,)
@@ -249,3 +257,58 @@ async def test_no_name_and_no_content_reaches_the_disk_of_the_registry(
         written = [found.read_bytes() for found in home.rglob("*") if found.is_file()]
         assert len(written) > 1
         assert not any(b"tomorrow" in one or b"secret" in one for one in written)
+
+
+async def test_one_link_that_breaks_is_no_registry_that_keeps_nothing(
+    keep: Keep, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep()
+    take, cut = KeptFiles.take, list[str]()
+
+    def breaks(self: KeptFiles, link: TcpLink, *others: Any) -> None:
+        if cut:
+            take(self, link, *others)
+        else:
+            cut.append("once")
+            link.cut("broken")
+
+    monkeypatch.setattr(KeptFiles, "take", breaks)
+    async with Town() as town:
+        alice = await offering_to_bob(town, plan)
+        assert (await kept(town, alice)).is_kept and cut
+
+
+async def test_a_file_that_has_changed_is_not_given_again_and_again(
+    keep: Keep, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep()
+    asked, opening = [0], Keeper.opening
+
+    def counted(self: Keeper) -> tuple[bytes, LinkOpening]:
+        asked[0] += 1
+        return opening(self)
+
+    monkeypatch.setattr(Keeper, "opening", counted)
+    async with Town() as town:
+        alice, bob = await town.peer("alice"), await town.peer("bob")
+        await alice.send_file("bob", plan)
+        await offered(town, bob)
+        write(plan, CONTENT[1:])
+        await bob.close()
+        await town.wait(600.0)
+        assert asked == [1] and on_disk(town) == []
+        assert not (await alice.files())[0].is_kept
+
+
+async def test_what_has_made_room_for_another_file_is_not_said_to_be_kept(
+    keep: Keep, plan: Path
+) -> None:
+    keep(each=5 * MEGABYTE)
+    async with Town() as town:
+        alice = await offering_to_bob(town, plan)
+        await kept(town, alice)
+        for _ in range(2):
+            await alice.send_file("bob", plan)
+        await town.wait(100.0)
+        assert [file.is_kept for file in await alice.files()] == [False, True, True]
+        assert on_disk(town) == [".kept", ".kept"]

@@ -294,8 +294,9 @@ async def test_a_full_disk_is_one_line_and_leaves_nothing(
         link = await Stranger(alice).open(town, alice)
         assert await link.give_all() == FileKept(NAMED, KeptResult.DISK_FULL)
     assert on_disk(town) == []
-    said = [record.message for record in caplog.records if "are not kept" in record.message]
-    assert said == ["files that people give are not kept: No space left on device"]
+    said = [record.message for record in caplog.records if "kept files" in record.message]
+    folder = town.registry.place.folder / "registry" / "5000" / "kept"
+    assert said == [f"trouble with kept files: No space left on device ({folder})"]
 
 
 async def test_a_kept_file_that_has_rotted_is_dropped(town: Town) -> None:

@@ -2,13 +2,19 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import person
 from chatapp.peer.api.events import MessageState
 from chatapp.peer.faces.web.members.windows import OpenWindows
 from chatapp.peer.rpc.place import Offer
+from chatapp.registry.program.app import Registry, RuleSettings
+from chatapp.registry.rules.limits import RegistryPolicy
+from chatapp.testing import Town
 from tests.peer.faces.full.playing import alices_screen
 from tests.peer.faces.windows import until
 from tests.peer.village import WITHIN, Village, next_of, outcome_of, village
@@ -39,6 +45,7 @@ async def test_others_are_found_by_name(village: Village) -> None:
         page = await alice.find(after="bob", limit=2)
         assert ([one.name for one in page.people], page.more) == (["Carl", "carol"], True)
         assert (await alice.find("no name")).people == ()
+        await screen.shows("6 online")
         await screen.type("who")
         await screen.shows("5 others are online: who m shows whose")
         await screen.type("who car")
@@ -62,3 +69,22 @@ async def test_others_are_found_by_name(village: Village) -> None:
         await until(lambda: offered() == ["@erin"])
         await windows.close()
         await offer.end(within=WITHIN)
+
+
+async def test_a_room_is_announced_with_members_of_whom_nothing_was_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = RuleSettings(policy=RegistryPolicy(broadcast_up_to=1))
+    monkeypatch.setattr("chatapp.testing.town.Registry", partial(Registry, rules=rules))
+    async with Town() as town:
+        for name in ("bob", "carol"):
+            await town.peer(name, rooms="lab")
+        alice = await town.peer("alice")
+        told: list[events.Event] = []
+        alice.listen(told.extend)
+        alice.enter_room("lab")
+        await town.wait(5.0)
+        rooms = events.EnteredRoom | events.MemberJoined
+        assert [one for one in told if isinstance(one, rooms)] == [
+            events.EnteredRoom(room="lab", members=("bob", "carol"), missed=0)
+        ]

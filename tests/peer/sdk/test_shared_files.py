@@ -270,13 +270,13 @@ async def test_a_hostile_holder_holds_nobody_up(
         await settled(town, mallory)
         answer, wrong = ServedLink._answer, list[int]()
 
-        def answered(link: ServedLink, request: FileRequest) -> FileNotice | Chunk:
+        async def answered(link: ServedLink, request: FileRequest) -> FileNotice | Chunk:
             is_mallory = link._serving.node.core.me.name == "mallory"
             false = hostile(link, request) if is_mallory else None
             if false is not None:
                 wrong.append(isinstance(false, Chunk))
                 return false
-            return answer(link, request)
+            return await answer(link, request)
 
         monkeypatch.setattr(ServedLink, "_answer", answered)
         mal = node_of(mallory).core.me.identity.public

@@ -24,7 +24,7 @@ from chatapp.peer.words.formatting import (
     shown_time,
     status_pieces,
 )
-from chatapp.peer.words.people import table_lines
+from chatapp.peer.words.people import here_lines, table_lines
 from chatapp.wire.address import Address
 from chatapp.wire.text import sanitize
 from tests.support.visits import line_of, settled
@@ -44,6 +44,26 @@ def test_banned_people_are_shown_as_banned() -> None:
         "[eve is online.]",
         "[bob is banned from this server.]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "others", "lines"),
+    [
+        (["alice"], 0, ["[Nobody else is here.]"]),
+        (["alice", "bob"], 0, ["[Here: bob.]"]),
+        (["alice"], 2, ["[2 others are online: who m shows whose names begin with m.]"]),
+        (
+            ["alice", "bob"],
+            1,
+            ["[Here: bob.]", "[1 other is online: who m shows whose names begin with m.]"],
+        ),
+    ],
+)
+def test_a_greeting_counts_those_of_whom_we_are_not_told(
+    names: list[str], others: int, lines: list[str]
+) -> None:
+    people = [events.Person(name=one, online=True, since=NOON) for one in names]
+    assert here_lines(people, "alice", others) == lines
 
 
 @pytest.mark.parametrize(("away", "shown"), [(20, 20), (21, 20), (1_100, 20)])

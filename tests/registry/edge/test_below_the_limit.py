@@ -43,7 +43,7 @@ def sent_to(people: int, *, limit: int, has_interest: bool) -> list[tuple[object
     rig, linked = Rig(policy=RegistryPolicy(broadcast_up_to=limit)), list[LinkedPeer]()
     wire, edge = Wire(rig), rig.core.edge
     if not has_interest:
-        edge.interest = NoInterest(edge.links, edge._recorder, limit=limit)  # type: ignore[misc]
+        edge.interest = NoInterest(edge.links, edge.recorder, limit=limit)  # type: ignore[misc]
     for number in range(people):
         peer = rig.peer(f"p{number:04}", host=f"10.0.{number // 250}.{number % 250}")
         peer.register()

@@ -345,8 +345,16 @@ class ClusterMachine(RegistryMachine[Program]):
             policy=self._policy(),
             store=store,
         )
+        edge: Edge | None = None
+        if isinstance(program, EdgeProgram):
+            edge = program.node.hand_over(self.cluster.identity.public, now=now)
+            self._publish_bus(program)
         core = RegistryCore(
-            context, loaded, link_port=self.address.port, desk=self.cluster.desk, now=now
+            context,
+            loaded,
+            edge or self.address.port,
+            desk=self.cluster.desk,
+            now=now,
         )
         entries = core.entries_to_store()
         store.append(entries)
@@ -363,7 +371,7 @@ class ClusterMachine(RegistryMachine[Program]):
         self.store, self._is_syncing, self._appended = store, False, 0
         self.cluster.session_record.watch_engine(node)
         self.cluster.engine_began(self)
-        self.run(EngineProgram(node))
+        self.run(EngineProgram(node), keeps_links=edge is not None)
         self.turn()
         self._maintain(store)
 

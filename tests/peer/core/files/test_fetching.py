@@ -5,10 +5,18 @@ import random
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
-from chatapp.peer.core.files.fetching import ASKED_ELSEWHERE_AFTER, WINDOW, Fetch, Source
+from chatapp.peer.core.files.fetching import (
+    ASKED_ELSEWHERE_AFTER,
+    COMES_WITHIN,
+    WINDOW,
+    WINDOW_LEAST,
+    Fetch,
+    Source,
+)
 from chatapp.wire.errors import DecodeError
-from chatapp.wire.files import HASH_SIZE, packed, page_count, page_span
+from chatapp.wire.files import HASH_SIZE, bits_of, packed, page_count, page_span
 from chatapp.wire.limits import CHUNK_SIZE, PAGE_CHUNKS
 from chatapp.wire.messages.direct import FileOffer
 from chatapp.wire.messages.files import AskChunk, AskHave, AskPage, FileRequest, Have, PageGiven
@@ -33,7 +41,7 @@ def give_page(source: Source, fetch: Fetch, page: int, here: tuple[int, ...] = (
 
 def has_all(fetch: Fetch, page: int, *, but: frozenset[int] = frozenset()) -> Have:
     span = page_span(fetch.offer.size, page)
-    return Have(page, packed(bytes(chunk not in but for chunk in span)), ())
+    return Have(page, packed(bits_of(set(span) - but, page)), ())
 
 
 @dataclass
@@ -85,7 +93,7 @@ def answer(fetch: Fetch, end: End, request: FileRequest, *, is_wrong: bool) -> N
             end.source.have_came(has_all(fetch, page, but=end.lacks))
         case AskChunk(chunk=chunk):
             assert end.source.is_whole or chunk not in end.lacks
-            digest = end.source.chunk_came(chunk)
+            digest = end.source.chunk_came(chunk, now=0.0)
             if digest is not None and is_wrong:
                 end.source.chunk_wrong(chunk)
             elif digest is not None:
@@ -129,7 +137,13 @@ def test_what_fewest_have_is_asked_for_first() -> None:
     for other in others:
         other.take_requests(now=0.0)
         other.have_came(has_all(fetch, 0, but=frozenset(rare)))
-    assert rare <= set(chunks_asked(origin))
+    asked = list[int]()
+    while len(asked) < len(rare):
+        asked += chunks_asked(origin)
+        for chunk in list(origin.asked):
+            origin.chunk_came(chunk, now=0.0)
+            origin.chunk_kept(chunk)
+    assert set(asked[: len(rare)]) == rare
 
 
 def test_who_lacks_a_chunk_is_not_asked_for_it() -> None:
@@ -148,11 +162,11 @@ def test_what_one_does_not_bring_is_asked_of_another() -> None:
     while not fetch.is_whole:
         now += 0.1
         for chunk in chunks_asked(origin, now=now):
-            origin.chunk_came(chunk)
+            origin.chunk_came(chunk, now=0.0)
             origin.chunk_kept(chunk)
         assert now < 2 * ASKED_ELSEWHERE_AFTER
-    assert len(promised) == WINDOW
-    assert other.chunk_came(promised.pop()) is None  # too late, but no fault
+    assert len(promised) == WINDOW_LEAST
+    assert other.chunk_came(promised.pop(), now=0.0) is None  # too late, but no fault
 
 
 def test_a_wrong_chunk_is_asked_of_another() -> None:
@@ -161,13 +175,44 @@ def test_a_wrong_chunk_is_asked_of_another() -> None:
     other.have_came(has_all(fetch, 0))
     wrong = chunks_asked(other)
     for chunk in wrong:
-        other.chunk_came(chunk)
+        other.chunk_came(chunk, now=0.0)
         other.chunk_wrong(chunk)
     assert not set(wrong) & set(chunks_asked(other))
     for chunk in chunks_asked(origin):
-        origin.chunk_came(chunk)
+        origin.chunk_came(chunk, now=0.0)
         origin.chunk_kept(chunk)
     assert set(wrong) & set(chunks_asked(origin))
+
+
+def test_who_brings_what_is_asked_for_soon_is_asked_for_more_at_a_time() -> None:
+    _, (origin, _) = shared(sources=2)
+    asked, spans = chunks_asked(origin), [0.0] * 7 + [2 * COMES_WITHIN] * 7
+    sizes, now = [len(asked)], 0.0
+    for span in spans:
+        now += span
+        origin.chunk_came(asked[0], now=now)
+        origin.chunk_kept(asked.pop(0))
+        asked += chunks_asked(origin, now=now)
+        sizes.append(len(asked))
+    assert sizes[:8] == [2, 3, 4, 5, 6, 7, 8, 8]
+    assert sizes[-1] < 8
+
+
+def test_what_a_holder_suggests_is_asked_for_first() -> None:
+    fetch, (origin, other) = shared(sources=2)
+    other.take_requests(now=0.0)
+    other.have_came(has_all(fetch, 0, but=frozenset({0, 1})))  # rarer
+    suggested = frozenset({5, 12})
+    origin.have_came(replace(has_all(fetch, 0), suggested=packed(bits_of(suggested, 0))))
+    assert chunks_asked(origin) in ([5, 12], [12, 5])
+
+
+@pytest.mark.parametrize("suggested", [b"\xff" * 1024, b"\x00\x00\x80", bytes(1024)])
+def test_any_suggestion_is_taken(suggested: bytes) -> None:
+    fetch, (origin, _) = shared(sources=2)
+    origin.have_came(replace(has_all(fetch, 0), suggested=suggested))
+    assert all(0 <= chunk <= 20 for chunk in chunks_asked(origin))
+    assert origin.asked
 
 
 @pytest.mark.parametrize("bits", [b"", b"\xff" * 1024, b"\x00\x00\x80"])
@@ -221,7 +266,7 @@ def test_what_was_not_asked_for_is_refused() -> None:
     source.take_requests(now=0.0)
     for chunk in (WINDOW, 20, 21, 1 << 40):
         with pytest.raises(DecodeError):
-            source.chunk_came(chunk)
+            source.chunk_came(chunk, now=0.0)
 
 
 def test_a_chunk_that_comes_twice_is_refused_and_a_wrong_one_asked_for_again() -> None:
@@ -230,8 +275,8 @@ def test_a_chunk_that_comes_twice_is_refused_and_a_wrong_one_asked_for_again() -
     source.take_requests(now=0.0)
     give_page(source, fetch, 0)
     source.take_requests(now=0.0)
-    source.chunk_came(0)
+    source.chunk_came(0, now=0.0)
     with pytest.raises(DecodeError):
-        source.chunk_came(0)
+        source.chunk_came(0, now=0.0)
     source.chunk_wrong(0)
     assert AskChunk(fetch.file, 0) in source.take_requests(now=0.0)

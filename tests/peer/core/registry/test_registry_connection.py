@@ -8,12 +8,19 @@ from chatapp.peer.core.context import RegistryChange
 from chatapp.peer.core.registry.connection import ConnectionEvent, RegistryConnection
 from chatapp.peer.core.registry.session import RegistrySession
 from chatapp.wire.codec import FrameReader, Kind, decode_request, encode
-from chatapp.wire.messages.link import NodeNotice
+from chatapp.wire.messages.link import Attach, AttachAgain, NodeNotice
 from chatapp.wire.messages.registration import Left, Ping, Pong, Probe, RefusalReason
-from chatapp.wire.messages.rooms import ListRooms, RoomsListed
+from chatapp.wire.messages.rooms import CHANNEL, GroupGranted, ListRooms, RoomsListed
 from chatapp.wire.messages.table import FetchTable
 from chatapp.wire.sessions.link import LinkSession
 from tests.peer.core.cast import SERVER, Porter, Someone
+
+CHANGES = {
+    RegistryChange.LINK_UP: "up",
+    RegistryChange.LINK_LOST: "down",
+    RegistryChange.RESTARTED: "restarted",
+    RegistryChange.GRANTED: "granted",
+}
 
 
 class Owner:
@@ -22,6 +29,7 @@ class Owner:
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.goes_on = True
+        self.awaits_welcome = False
 
     def tell(self, event: ConnectionEvent) -> None:
         self.asked.append(type(event))
@@ -45,7 +53,7 @@ class Owner:
         self.asked.append(("left", is_confirmed))
 
     def registry_changed(self, change: RegistryChange, *, now: float) -> None:
-        self.asked.append({RegistryChange.LINK_UP: "up", RegistryChange.LINK_LOST: "down"}[change])
+        self.asked.append(CHANGES[change])
 
     def notice_arrived(self, notice: NodeNotice, *, now: float) -> None:
         self.asked.append(notice)
@@ -169,6 +177,49 @@ def test_a_frame_that_cannot_be_opened_ends_the_link_and_what_comes_after_it_is_
     assert wire.dropped == {"link": 1}
     assert wire.connection.wants_link_closed()
     assert not wire.connection.wants_link_closed()
+
+
+def test_what_was_asked_is_asked_again_after_an_attach_on_the_same_link(wire: Wire) -> None:
+    granted = GroupGranted(CHANNEL, 1, bytes(32), 5, 0)
+    wire.connection.receive_frames(wire.frame(granted), now=wire.now)
+    wire.session.table_version = 9
+    wire.requests.append(ListRooms(reference=1))
+    wire.asked()
+    wire.connection.receive_frames(wire.frame(AttachAgain()), now=wire.now)
+    wire.connection.follow_up(now=wire.now)
+    assert wire.asked() == ["down", "restarted", "up"]
+    assert wire.sent() == [Attach(sender_index=5, version=9)]
+    wire.connection.receive_frames(wire.frame(granted), now=wire.now)
+    assert wire.asked() == ["granted", granted]
+    assert wire.link.is_up
+    assert not wire.connection.wants_link_closed()
+
+
+def test_each_question_to_attach_again_is_answered(wire: Wire) -> None:
+    wire.asked()
+    wire.connection.receive_frames(wire.frame(AttachAgain(), AttachAgain()), now=wire.now)
+    wire.connection.follow_up(now=wire.now)
+    assert wire.asked() == ["down", "restarted", "up"]
+    assert wire.sent() == [Attach(), Attach()]
+
+
+def test_a_node_that_needs_another_welcome_registers_anew_instead(wire: Wire) -> None:
+    wire.asked()
+    wire.owner.awaits_welcome = True
+    wire.connection.receive_frames(wire.frame(AttachAgain()), now=wire.now)
+    wire.connection.follow_up(now=wire.now)
+    assert wire.asked() == ["down"]
+    assert wire.connection.wants_link_closed()
+    wire.register()
+    assert wire.asked()[0] == ("welcomed", False, False, False)
+
+
+def test_a_question_of_a_link_that_is_over_is_not_answered_on_the_next_one(wire: Wire) -> None:
+    wire.connection.receive_frames(wire.frame(AttachAgain()), now=wire.now)
+    wire.connection.link_closed(now=wire.now)
+    wire.asked()
+    wire.connection.follow_up(now=wire.now)
+    assert wire.asked() == []
 
 
 def test_an_invalid_frame_is_counted_and_the_next_one_is_read(wire: Wire) -> None:

@@ -10,10 +10,12 @@ from chatapp.registry.cluster.bus.edges import EngineNode
 from chatapp.registry.cluster.bus.messages import NEWS, edge_subject, engine_subject
 from chatapp.registry.cluster.bus.session import BusSeals
 from chatapp.registry.cluster.stream.bundles import KEY_SIZE, ClusterKey, Opener, Sealer
+from chatapp.registry.edge.edge import Edge
 from chatapp.registry.rules.desk.settings import DeskSettings
 from chatapp.registry.rules.effects import DropReason, LinkEndReason
 from chatapp.registry.rules.limits import RegistryPolicy
 from chatapp.registry.rules.people.access import AccessSettings
+from chatapp.registry.store.protocol import KeptTable
 from chatapp.wire.address import Address
 from chatapp.wire.admission import JoinCode
 from chatapp.wire.codec import FrameReader
@@ -31,7 +33,16 @@ STEP = 0.05
 class EngineRig(Rig):
     """The node with the engine. What its turns produce for the bus is carried at once."""
 
-    def __init__(self, cluster: "Cluster", store: MemoryStore, *, term: int, now: float) -> None:
+    def __init__(
+        self,
+        cluster: "Cluster",
+        store: MemoryStore,
+        *,
+        term: int,
+        table: KeptTable | None,
+        edge: Edge | None,
+        now: float,
+    ) -> None:
         self.cluster = cluster
         self.holds_lease = True
         super().__init__(
@@ -41,6 +52,8 @@ class EngineRig(Rig):
             policy=cluster.policy,
             desk=cluster.desk,
             access=cluster.access,
+            table=table,
+            edge=edge,
         )
         self.node = EngineNode(
             self.core,
@@ -50,6 +63,11 @@ class EngineRig(Rig):
             holds_lease=lambda now: self.holds_lease,
             now=now,
         )
+
+    def take_links(self, edge: "EdgeRig") -> None:
+        """Own the sockets of a node that was an edge."""
+        self._readers, self.frames, self._next_link = edge._readers, edge.frames, edge._next_link
+        self.turn_alone()
 
     def turn(self) -> None:
         super().turn()
@@ -184,11 +202,27 @@ class Cluster:
         self.add_edges(edges)
         self.advance(2.0)
 
-    def start_engine(self) -> EngineRig:
-        """Start the engine, or another one on the same store."""
+    def start_engine(
+        self, *, table: KeptTable | None = None, edge: Edge | None = None
+    ) -> EngineRig:
+        """Start the engine, or another one on the same store. `table`, `edge`: with which it goes
+        on."""
         self._term += 1
-        self.engine = EngineRig(self, self.store, term=self._term, now=self.now)
+        self.engine = EngineRig(
+            self, self.store, term=self._term, table=table, edge=edge, now=self.now
+        )
         return self.engine
+
+    def promote(self, edge: EdgeRig, *peers: LinkedPeer) -> EngineRig:
+        """Let an edge have the engine. `peers`: who is at that node."""
+        table, key = edge.core.kept_table(), self.engine.identity.public
+        handed = edge.core.hand_over(key, now=self.now)
+        self.edges.remove(edge)
+        engine = self.start_engine(table=table, edge=handed)
+        engine.take_links(edge)
+        for peer in peers:
+            peer.rig = engine
+        return engine
 
     def add_edges(self, count: int) -> None:
         """Start further edges."""

@@ -394,7 +394,7 @@ def test_an_edge_without_an_engine_serves_nobody(cluster: Cluster, ann: LinkedPe
     assert edge.core.state is EngineState.SEARCHING
 
 
-def test_another_engine_takes_the_edges_over(
+def test_an_engine_that_begins_without_the_table_ends_all_links(
     cluster: Cluster, ann: LinkedPeer, bob: LinkedPeer
 ) -> None:
     links = [(edge, peer.link) for edge, peer in zip(cluster.edges, (ann, bob), strict=True)]
@@ -402,7 +402,7 @@ def test_another_engine_takes_the_edges_over(
     cluster.advance(1.0)
     for edge, link in links:
         assert link is not None
-        assert edge.closed[link] is LinkEndReason.OTHER_ENGINE
+        assert edge.closed[link] is LinkEndReason.REPLACED
         assert edge.core.engine_name == "engine 2"
     for peer in (ann, bob):
         assert isinstance(peer.register(), Welcome)
@@ -428,10 +428,9 @@ def test_an_engine_that_leaves_holds_nobody_up_until_the_next_one(
     with pytest.raises(IndexError):
         edge.peer("max").hello()
     cluster.advance(4.0)
-    assert link not in edge.closed
-    cluster.start_engine()
+    cluster.start_engine(table=edge.core.kept_table())
     cluster.advance(1.0)
-    assert edge.closed[link] is LinkEndReason.OTHER_ENGINE
+    assert link not in edge.closed
     edge.receive(eve.register_bytes(cookie), eve.address)
     assert isinstance(eve.answer(), Welcome)
 
