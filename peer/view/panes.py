@@ -286,17 +286,19 @@ class PaneList:
         *,
         me: str,
         opened: Conversation,
+        is_followed: bool = False,
         rooms: Sequence[str],
         muted: Collection[Conversation] = (),
-        is_at_desk: bool,
-        waiting: int,
+        waiting: int | None,
     ) -> list[ListRow]:
         """Return the rows of the list: the help desk, rooms, everybody, people. Among rooms and
         among people, those with a call come first, then those with unread lines, then those with
-        whom the user talked last. Strangers who are away are left out if they are many. The same
-        object until a row changes."""
+        whom the user talked last. Strangers who are away are left out if they are many.
+        `is_followed`: whether the user is about to see each new line of the open conversation,
+        which then has nothing unread. `waiting`: how many wait at the help desk; None if it is not
+        in the list. The same object until a row changes."""
         self._take_people(people, me)
-        asked = _Asked(opened, tuple(rooms), muted, is_at_desk, waiting)
+        asked = _Asked(opened, tuple(rooms), muted, waiting, is_followed)
         changed = [pane for pane in self._changed if pane is not self.start]
         if asked != self._asked or not all(map(self._is_always_listed, changed)):
             self._list_all(asked)
@@ -343,7 +345,7 @@ class PaneList:
         listed: list[_Listed] = []
         for key, pane in self._panes.items():
             is_desk = pane.conversation.kind is ConversationKind.DESK
-            if is_desk and not (asked.is_at_desk or key == opened_key):
+            if is_desk and asked.waiting is None and key != opened_key:
                 continue
             if pane is self.start or (left_out and key in left_out):
                 continue
@@ -361,16 +363,18 @@ class PaneList:
         def facts_of(key: PaneKey, pane: Pane) -> _FactsNow:
             conversation = pane.conversation
             is_person = conversation.kind is ConversationKind.PERSON
+            is_open = key == opened_key
+            counts = not (is_open and asked.is_followed)
             return (
                 conversation,
                 here.get(key[1]) if is_person and not key[2] else None,
-                key == opened_key,
-                pane.unread,
-                pane.calls,
-                pane.is_addressed,
+                is_open,
+                pane.unread if counts else 0,
+                counts and pane.calls,
+                counts and pane.is_addressed,
                 bool(muted) and conversation in muted,
                 not is_person and key in entered,
-                asked.waiting if conversation.kind is ConversationKind.DESK else 0,
+                (asked.waiting or 0) if conversation.kind is ConversationKind.DESK else 0,
                 pane.talked_at,
             )
 
@@ -400,8 +404,8 @@ class _Asked(NamedTuple):
     opened: Conversation
     rooms: tuple[str, ...]
     muted: Collection[Conversation]
-    is_at_desk: bool
-    waiting: int
+    waiting: int | None
+    is_followed: bool
 
 
 _FactsNow = tuple[Conversation, Person | None, bool, int, bool, bool, bool, bool, int, float]

@@ -106,6 +106,9 @@ class Attention(NamedTuple):
     """Whether the user has the terminal in front of them, and sees the log."""
     is_typing: bool = False
     """Whether the user is typing something."""
+    is_at_end: bool = False
+    """Whether a new line of the open conversation comes into view by itself, some time later. A line
+    that the user is about to see is not counted as unread meanwhile."""
     listed: Sequence[ListedVisitor] = ()
     """Who waits at the help desk, as the screen shows it; nobody if it does not."""
 
@@ -204,14 +207,15 @@ class ScreenView(View):
         is_at_desk = desk.is_on_duty or desk.client is not None
         if is_at_desk:
             _ = self.panes.pane(DESK)  # a window that is opened later has it in the list, too
+        attention = self.attention()
         return self.panes.rows(
             self.people,
             me=state.name,
             opened=self.open_pane.conversation,
+            is_followed=attention.is_looking and attention.is_at_end,
             rooms=[entered.name for entered in state.rooms],
             muted=state.muted,
-            is_at_desk=is_at_desk,
-            waiting=desk.waiting,
+            waiting=desk.waiting if is_at_desk else None,
         )
 
     def status(self, *, now: float) -> Status:

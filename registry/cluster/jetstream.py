@@ -39,6 +39,7 @@ from chatapp.registry.cluster.stream.ledger import (
     Subject,
     Unanswered,
 )
+from chatapp.wire.aio.loops import serving_loop
 from chatapp.wire.errors import quoted
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class JetStream:
         self._access = access
         self._name = name
         self._client: Client | None = None
-        self._loop = _new_loop()
+        self._loop = serving_loop()
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
         self._answers: dict[str, asyncio.Queue[Msg]] = {}
         self._batches = 0
@@ -798,14 +799,6 @@ class JetStream:
         queue = self._answers.get(message.subject)
         if queue is not None:
             queue.put_nowait(message)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # not on every platform
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 def _is_seed(text: bytes) -> bool:

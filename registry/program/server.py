@@ -76,6 +76,7 @@ from chatapp.registry.telemetry.logs import (
     event_name,
 )
 from chatapp.registry.telemetry.supervisor import Supervisor
+from chatapp.wire.aio.loops import serving_loop
 from chatapp.wire.errors import ChatAppError, quoted
 from chatapp.wire.folders import path_of
 from chatapp.wire.limits import DESK_CONSOLE_LINES_MAX, TEXT_MAX
@@ -389,7 +390,7 @@ def run(*, port: int, settings: Settings, again: Again | None = None, quiet: boo
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     gc.enable()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=serving_loop) as runner:
             return runner.run(_until_signal(port, settings, again, log, quiet=quiet))
     except KeyboardInterrupt:  # before our own handler was installed
         return _INTERRUPTED
@@ -778,14 +779,6 @@ def _local_zone() -> tzinfo:
 def _data_of(settings: Settings) -> Path | None:
     named = settings.registry.data
     return None if named is None else path_of(named)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop  # not on every platform
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 def _say(line: str) -> None:

@@ -41,6 +41,12 @@ def text_of(fields: Fields, name: str) -> str:
     return fields.get(name, "").replace("\r\n", "\n").strip()
 
 
+def query_asked(request: Request) -> str:
+    """Return the query of a request with its question mark, for an address to which it is led on;
+    empty if there is none."""
+    return f"?{request.url.query}" if request.url.query else ""
+
+
 def wants_json(request: Request) -> bool:
     """Whether the script of a page has sent the form, which needs no page for an answer."""
     return "application/json" in request.headers.get("accept", "")

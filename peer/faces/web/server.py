@@ -31,6 +31,10 @@ from chatapp.wire.errors import ChatAppError
 
 ENDS_WITHIN: Final = 3
 """Seconds for which requests under way are finished at the end."""
+_GARBAGE_THRESHOLDS: Final = (10_000, 10, 1)
+"""The garbage collector looks at new objects rarely, as it walks those of all members' nodes that
+have come since, and at the oldest ones soon: a closed connection refers to itself, so of a crowd
+thousands would stay until then."""
 
 
 class CannotListen(ChatAppError):
@@ -326,9 +330,7 @@ async def serve(
     """Do what `serve_until` does as a program of its own, which SIGTERM, SIGHUP or SIGINT ends, too.
     Returns the exit status: the result of `until`."""
     resume_gc()
-    # A transport of asyncio refers to itself, so of a crowd of closed connections ten thousand would
-    # stay until the collector looks at the oldest generation.
-    gc.set_threshold(*gc.get_threshold()[:2], 1)
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
 
     with signals_end(until):
         await serve_until(app, listener, proxies=proxies, until=until, ending=ending, budget=budget)

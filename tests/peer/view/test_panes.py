@@ -48,7 +48,7 @@ def rows_of(
     opened: Conversation = EVERYBODY,
 ) -> list[ListRow]:
     return panes.rows(
-        people, me="alice", opened=opened, rooms=["lab"], is_at_desk=at_desk, waiting=3
+        people, me="alice", opened=opened, rooms=["lab"], waiting=3 if at_desk else None
     )
 
 
@@ -191,3 +191,19 @@ def test_rows_that_are_kept_are_those_that_a_new_look_at_all_panes_finds(
         assert rows_of(panes, people, opened=opened) is kept
         panes._asked = None
         assert rows_of(panes, people, opened=opened) == kept
+
+
+def test_nothing_is_unread_where_each_new_line_comes_before_the_users_eyes() -> None:
+    panes = PaneList()
+    panes.take([state(room("lab"), unread=2, at=5), state(person("bob"), unread=1, at=2)])
+    for is_followed, unread in ((False, 2), (True, 0), (False, 2)):
+        rows = panes.rows(
+            [at_table("bob")],
+            me="alice",
+            opened=room("lab"),
+            is_followed=is_followed,
+            rooms=["lab"],
+            waiting=None,
+        )
+        shown_unread = {str(row.conversation): row.unread for row in rows}
+        assert shown_unread == {"#lab": unread, "everybody": 0, "bob": 1}

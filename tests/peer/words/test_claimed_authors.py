@@ -115,9 +115,7 @@ def test_the_list_keeps_it_apart_from_the_one_who_bears_the_name(tmp_path: Path)
     line = shown(stored(tmp_path, *letter(AuthorDoubt.OTHER_KEY)), "alice")
     panes = PaneList()
     panes.pane(line.conversation)
-    listed = panes.rows(
-        [somebody("bob")], me="alice", opened=EVERYBODY, rooms=[], is_at_desk=False, waiting=0
-    )
+    listed = panes.rows([somebody("bob")], me="alice", opened=EVERYBODY, rooms=[], waiting=None)
     presence = {str(row.conversation): row.is_online for row in listed}
     assert presence == {"everybody": None, "bob?": False, "bob": True}
 

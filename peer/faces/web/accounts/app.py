@@ -31,7 +31,7 @@ from chatapp.peer.faces.web.accounts.sessions import Session
 from chatapp.peer.faces.web.accounts.tries import in_thread
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.cookies import SessionCookie
-from chatapp.peer.faces.web.forms import Fields, fields_of, text_of
+from chatapp.peer.faces.web.forms import Fields, fields_of, query_asked, text_of
 from chatapp.peer.faces.web.guard import TOO_MANY, RequestRefused, client_of
 from chatapp.peer.faces.web.limits import (
     FOLDER_MAX,
@@ -140,7 +140,7 @@ class AccountPages:
             return page("visitors/again.html", title=self._title, kind="", address=SIGN_IN)
         session = self._doors.session(request)
         if session is not None:
-            return RedirectResponse(f"/{tag_of(session)}/", 303)
+            return RedirectResponse(f"/{tag_of(session)}/{query_asked(request)}", 303)
         return self._entry_page(request)
 
     def _entry_page(

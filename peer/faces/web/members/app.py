@@ -18,7 +18,7 @@ from chatapp.peer.api.conversations import NOBODY
 from chatapp.peer.api.errors import NotOpen
 from chatapp.peer.faces.web.budget import WebBudget
 from chatapp.peer.faces.web.entrance import Access, Entrance, locked_stream
-from chatapp.peer.faces.web.forms import fields_of, wants_json
+from chatapp.peer.faces.web.forms import fields_of, query_asked, wants_json
 from chatapp.peer.faces.web.guard import Guard, Refusal, RequestRefused, client_of
 from chatapp.peer.faces.web.limits import (
     PICTURE_MAX,
@@ -135,8 +135,7 @@ class MemberPages:
                 window = await windows.open()
             except (ChatAppError, OSError) as error:
                 return PlainTextResponse(f"{error}\n", 503)
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{window.number}/{query}", 303)
+        return RedirectResponse(f"{window.number}/{query_asked(request)}", 303)
 
     async def _window_of(self, request: Request) -> Window | Response:
         """Return the window that a request names, or the answer if there is none. A form is not led
@@ -148,8 +147,7 @@ class MemberPages:
         if (window is None or window.is_over) and request.method == "POST":
             return PlainTextResponse(words.GONE, 410)
         if window is None or window.is_over:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"../{query}", 303)
+            return RedirectResponse(f"../{query_asked(request)}", 303)
         return window
 
     async def _desk_of(self, request: Request) -> OperatorDesk | Response:

@@ -379,6 +379,7 @@ class Page:
             closed=words.CLOSED,
             away=words.AWAY_DESK if account else words.AWAY,
             offer=words.FILES_TO_OFFER,
+            takes_files=not self._visit or bool(window.desk and window.desk.view.files_largest),
             most=window.uploads.most,
             large=words.upload_too_large(window.uploads.most),
         )

@@ -90,7 +90,8 @@ class Window:
         self.last_word: str | None = None
         """What streams say when all windows are closed; empty if the pages are to look for us again.
         None while they are not."""
-        self._is_looking = False
+        self._is_looking = self._is_at_end = False
+        """What the page has said last: whether the user looks, and has the newest line in view."""
         self._looked_until = float("-inf")
         self._keys: Final = itertools.count(1)
         self._shown: list[Line] = []
@@ -194,7 +195,9 @@ class Window:
     def _attention(self) -> Attention:
         is_watched = bool(self.streams) or self._loop.time() < self._looked_until
         return Attention(
-            is_looking=self._is_looking and is_watched, is_typing=bool(self.draft.strip())
+            is_looking=self._is_looking and is_watched,
+            is_typing=bool(self.draft.strip()),
+            is_at_end=self._is_at_end,
         )
 
     def _opened(self, pane: Pane) -> None:
@@ -202,7 +205,7 @@ class Window:
             if not self._is_editing:
                 self._shown_pane.draft = self.draft
             self.runner.keep_draft(self._shown_pane, self._shown_pane.draft)
-            self._shown_pane, self.about = pane, ""
+            self._shown_pane, self.about, self._is_at_end = pane, "", False
             self._put(pane.draft)
             pane.draft = ""
         elif pane.draft and not self.draft:
@@ -314,6 +317,7 @@ class Window:
         pane, entry = self.view.open_pane, self.sheet.entry(key)
         if self.is_at_desk and pane.log.entries:
             entry = pane.log.entries[-1]  # what it says is among the lines of the desk
+        self._is_at_end = not pane.log.entries or entry is pane.log.entries[-1]
         if pane.is_loaded:
             self.view.painted(pane, entry)
             self.runner.update()

@@ -36,6 +36,7 @@ from chatapp.peer.words import accounts as words
 from chatapp.peer.words.catalog import ENGLISH, catalog_of
 from chatapp.peer.words.visitor import VisitorTexts
 from chatapp.wire.address import Address
+from chatapp.wire.aio.loops import serving_loop
 from chatapp.wire.errors import ChatAppError
 from chatapp.wire.folders import default_home
 
@@ -72,7 +73,8 @@ def run(options: GatewayOptions, *, log_level: str) -> int:
     )
     budget = WebBudget(connections=connections_for(descriptors), proxied=bool(options.proxies))
     try:
-        return asyncio.run(_run(options, budget))
+        with asyncio.Runner(loop_factory=serving_loop) as runner:
+            return runner.run(_run(options, budget))
     except KeyboardInterrupt:
         return INTERRUPTED
 

@@ -89,6 +89,8 @@ async def test_the_page_of_the_account_says_who_can_read(desk: Desk) -> None:  #
     page = await browser.ask("/members/account")
     assert words.WHO_READS in page.text
     assert words.browsers_line(1) in page.text
+    onward = await browser.ask("/members/?with=everybody")
+    assert (onward.status, onward.headers["location"][-16:]) == (303, "/?with=everybody")
 
 
 async def test_who_has_another_name_now_signs_in_with_the_one_of_the_account(

@@ -247,6 +247,32 @@ async def test_what_changes_nothing_on_the_page_is_not_told(browser: Browser) ->
     assert key in told["row"]
 
 
+async def test_a_line_that_the_user_is_about_to_see_is_not_counted(browser: Browser) -> None:
+    await reads_them(browser, 1)
+    window = browser.window
+    stream, log = window.streams.enter(), window.view.open_pane.log
+
+    def unread() -> int:
+        (row,) = (row for row in window.view.rows() if row.is_open)
+        return row.unread
+
+    async def comes(count: int) -> None:
+        before = len(log)
+        tell(browser, count)  # one of them is new
+        await until(lambda: len(log) > before)
+
+    for count, looking, has_end, expected in (
+        (2, "1", True, 0),
+        (3, "1", False, 2),
+        (4, "0", True, 3),
+    ):
+        keys = [line.key for line in window.lines()]
+        await browser.post("seen", upto=str(keys[-1] if has_end else keys[0]), looking=looking)
+        await comes(count)
+        assert (looking, has_end, unread()) == (looking, has_end, expected)
+    window.streams.exit(stream)
+
+
 async def test_windows_streams_lines_and_bytes_are_bounded(browser: Browser) -> None:
     stream = browser.window.streams
     watching = [stream.enter() for _ in range(STREAMS_PER_SESSION + 1)]
