@@ -145,12 +145,8 @@ class FairTurns:
         try:
             yield
         finally:
-            # Whatever else is due in the event loop comes between two turns: it wakes up who waits
-            # behind that, and whoever comes meanwhile waits, too.
-            if self._waiting:
-                self._pass_on()
-            else:
-                asyncio.get_running_loop().call_soon(self._pass_on)
+            # Not at once: whatever else is due in the event loop comes between two turns.
+            asyncio.get_running_loop().call_soon(self._pass_on)
 
     async def _wait(self, network: str) -> None:
         if self.waiting(network) >= self._of_network_max or self.waiting() >= self._in_all_max:
