@@ -117,7 +117,7 @@ def s3(plan: Plan) -> Iterator[Figure]:
                 "-m",
                 "bench.node",
                 "idler",
-                str(registry.port),
+                f"127.0.0.1:{registry.port}",
                 str(folder / "idler"),
                 "1",
             ]
