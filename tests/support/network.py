@@ -56,8 +56,8 @@ class Network:
         self.recorded: deque[tuple[bytes, Address, Address]] = deque(maxlen=200)
         """Recently sent datagrams, whether or not they arrived: an attacker on the path may replay
         them."""
-        self.overhears: Callable[[bytes, Address], None] = lambda data, target: None
-        """Called with each datagram that is sent, and its target."""
+        self.overhears: Callable[[bytes, Address], None] | None = None
+        """Called with each datagram that is sent, and its target, if a stranger hears them."""
         self.sent = 0
         """How many datagrams were sent."""
 
@@ -104,7 +104,8 @@ class Network:
         """Send one datagram."""
         self.sent += 1
         self.recorded.append((data, source, target))
-        self.overhears(data, target)
+        if self.overhears is not None:
+            self.overhears(data, target)
         for delay in self.fate(source, target):
             self.after(delay, lambda: self._arrive(data, source, target))
             if self.weather.corrupted and data and self.random.random() < self.weather.corrupted:
