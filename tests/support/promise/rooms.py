@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from chatapp.peer.api import events
 from chatapp.peer.api.conversations import room as in_room
 from tests.support.people import Person
+from tests.support.promise.presence import ON_THE_WAY
 
 if TYPE_CHECKING:
     from tests.support.world import World
@@ -68,10 +69,11 @@ class RoomsPromise:
 
     def _entered(self, person: Person, room: str) -> None:
         """Somebody is in a room: also one for whose answer nobody waited any longer, as a request
-        that lost its link is made again on the next one."""
+        that lost its link is made again on the next one. The registry has let them in before they
+        are told, and lines may come first."""
         spans, now = self._spans.get((person.name, room)), self._world.network.now
         if spans and spans[-1][1] != FOR_EVER:
-            spans.append([now, FOR_EVER])
+            spans.append([max(spans[-1][1], now - ON_THE_WAY), FOR_EVER])
 
     def note_line(self, person: Person, room: str, text: str, id_: int) -> None:
         """Record a line sent to a room, or a change of one."""
