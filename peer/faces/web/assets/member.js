@@ -127,7 +127,7 @@ const outbox = new Outbox(`unsent ${location.pathname.split("/")[1]}`, {
     const again = isTried ? { again: 1 } : {};
     let answer;
     try { answer = await post("do/say", new URLSearchParams({ text: line.text, key: line.key, ...again, ...line.more })); } catch { return false; }
-    if (answer.status === 403) location.reload();
+    if (answer.status === 403) feed.refused();
     if (answer.ok || [403, 410, 429].includes(answer.status) || answer.status >= 500) return answer.ok;
     throw new Refused(line, await answer.text());
   },
@@ -160,7 +160,7 @@ async function send(action, values) {
   if (feed.isOver) { warn(told.over); return false; }
   try {
     const answer = await post(action, new URLSearchParams(values));
-    if (answer.status === 403) { location.reload(); return false; }
+    if (answer.status === 403) { feed.refused(); return false; }
     if (!answer.ok) warn(await answer.text());
     return answer.ok;
   } catch {
@@ -264,7 +264,7 @@ async function give(to, file) {
   try {
     const headers = { accept: "application/json", "content-type": "application/octet-stream" };
     const answer = await fetch(`${isDesk ? "desk/" : ""}upload?${new URLSearchParams({ with: kept, visit: toVisit, name: file.name })}`, { method: "POST", body: file, headers });
-    if (answer.status === 403) location.reload();
+    if (answer.status === 403) feed.refused();
     else if (!answer.ok) warn(await answer.text());
   } catch {
     warn(NOT_DONE);

@@ -102,6 +102,14 @@ class Feed {
     return crypto.subtle.verify("HMAC", key, proof, new TextEncoder().encode(nonce));
   }
 
+  // A form was refused: this browser is locked out, or another program has the port, which is told without leaving the page.
+  async refused() {
+    if (this.isOver) return;
+    try {
+      if (!told.key || await this.isProved()) location.reload(); else this.end();
+    } catch { /* nobody has it: the stream looks again */ }
+  }
+
   // A page of a web desk has no key: it has proved itself to the browser by its certificate.
   async look() {
     try {
