@@ -7,7 +7,6 @@ followed, from the journal.
 
 import random
 import sqlite3
-import weakref
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,7 @@ from chatapp.peer.history.journal import LINES, RecordJournal
 from chatapp.peer.history.opening import replay
 from chatapp.peer.node.storage import CommitQueue
 from chatapp.wire.storage import Disk
+from tests.support.histories import close_when_forgotten
 
 SERVER = "registry"
 
@@ -88,7 +88,7 @@ class _Database(History):
 
     def __init__(self, content: bytes = b"") -> None:
         super().__init__(":memory:", server=SERVER)
-        weakref.finalize(self, self._db.close)  # whoever is done with a world just forgets it
+        close_when_forgotten(self)  # whoever is done with a world just forgets it
         if content:
             self._db.deserialize(content)
             self.registries.look_again()
